@@ -15,6 +15,7 @@ from typing import Any
 from nightferry.aws.executions import history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
+from nightferry.aws.executions.scheduled import ScheduledStarts
 from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
@@ -27,6 +28,7 @@ from nightferry.backend import request_checks
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
+from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, format_replacement, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
@@ -69,6 +71,7 @@ class AwsBackend:
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
+        self._scheduled = ScheduledStarts(self._resources, self.aws, self._executions, self._clock)
         self._known: dict[str, TaskRun] = {}
 
     @property
@@ -117,6 +120,32 @@ class AwsBackend:
             if earlier != id:
                 self.stop(earlier, format_replacement(id))
         return id
+
+    def find_scheduled(self, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
+        """See :class:`nightferry.backend.interface.Backend`. Runs are found as long as the event log keeps them."""
+        if not times:
+            return {}
+        if schedule.kind == "workflow":
+            return self._scheduled.find_executions(schedule, times)
+        return self._scheduled.find_runs(schedule, times, self._list_runs_since(schedule.target, min(times)))
+
+    def start_scheduled(self, schedule: Schedule, time: datetime) -> str | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        if schedule.kind == "workflow":
+            alone = get_workflow(self._catalog, schedule.target).overlap != "allow"
+            if alone and self._executions.list_running(schedule.target):
+                return None
+            return self._scheduled.start_workflow(schedule, time)
+        if request_checks.get_task(self._catalog, schedule.target).overlap != "allow":
+            ids = self._tasks.list_ids(self.placement.cluster, self.naming.family(schedule.target))
+            if any(run.status != "STOPPED" for run in self._describe(ids).values()):
+                return None
+        return self._scheduled.start_task(schedule, time)
+
+    def _list_runs_since(self, task: str, since: datetime) -> list[TaskRun]:
+        stopped = self._parse_runs(self._outcomes.find_since(task, since))
+        current = self._describe(self._tasks.list_ids(self.placement.cluster, self.naming.family(task)))
+        return list({**{run.id: run for run in stopped}, **current}.values())
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
 
@@ -203,6 +204,21 @@ class Backend(Protocol):
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """Request an execution and return its ID; with overlap ``skip``, return the ID of the open one, if any."""
+        ...
+
+    def find_scheduled(self, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
+        """Return the run or execution that a schedule or a backfill has started for each of its times that has one.
+
+        If a run was repeated, this is the last repeat.
+        """
+        ...
+
+    def start_scheduled(self, schedule: Schedule, time: datetime) -> str | None:
+        """Start a schedule's target for one of its times, and return the ID of the run or execution.
+
+        A time is started once: a further call returns the same ID. Return None, and start nothing, while an earlier
+        start of the target is running, unless its overlap policy is ``allow``.
+        """
         ...
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:

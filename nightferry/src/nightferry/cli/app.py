@@ -44,6 +44,11 @@ class Verbs(VerbGroup):
             ("start", "start:start", "Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1."),
             ("up", "up:up", "Run services, schedules, triggers, tasks and workflows on this machine until Ctrl-C."),
             (
+                "backfill",
+                "backfill:app",
+                "Start a schedule's target for each of its past times in a range, and follow the runs.",
+            ),
+            (
                 "redrive",
                 "redrive:redrive",
                 "Continue a failed execution, start a failed run again, or retry the starts in a dead-letter queue.",

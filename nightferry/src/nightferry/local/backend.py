@@ -14,7 +14,7 @@ from typing import Any
 from nightferry.backend import request_checks
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.state_history import state_history
-from nightferry.catalog.declarations import Secret
+from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -102,6 +102,15 @@ class LocalBackend:
         with self._open_services() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
+
+    def find_scheduled(self, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return starts.find_scheduled(self.store, schedule, times)
+
+    def start_scheduled(self, schedule: Schedule, time: datetime) -> str | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        with self._open_services() as services:
+            return starts.start_scheduled(self.store, self._project.catalog, services.resolve, schedule, time)
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from nightferry.aws.executions.history import add_scopes
@@ -78,6 +80,36 @@ class Executions:
     def list_running(self, workflow: str) -> list[str]:
         """Return the names of a workflow's running executions."""
         return [item["name"] for item in self._list(workflow, _SEARCH_LIMIT, running_only=True)]
+
+    def start_named(self, state_machine: str, name: str, input: str) -> None:
+        """Start an execution with a name, once: Step Functions accepts each name once in 90 days."""
+        request = {"stateMachineArn": state_machine, "name": name, "input": input}
+        with (
+            suppress(ResourceNotFound),
+            self._aws.translate_errors(f"start {name}", missing=("ExecutionAlreadyExists",)),
+        ):
+            self._aws.stepfunctions.start_execution(**request)
+
+    def get(self, workflow: str, name: str) -> WorkflowExecution | None:
+        """Return the execution with this name, or None."""
+        try:
+            return self._describe(workflow, name)
+        except ResourceNotFound:
+            return None
+
+    def list_started(self, workflow: str, periods: Sequence[tuple[datetime, datetime]]) -> Iterator[WorkflowExecution]:
+        """Yield the executions that started in one of the periods, newest first."""
+        first = min((begin for begin, _ in periods), default=None)
+        with self._aws.translate_errors(f"list the executions of workflow {workflow}"):
+            pages = self._aws.stepfunctions.get_paginator("list_executions").paginate(
+                stateMachineArn=self.make_state_machine_arn(workflow)
+            )
+            for item in (item for page in pages for item in page["executions"]):
+                started = item["startDate"]
+                if first is None or started < first:
+                    return
+                if any(begin <= started <= end for begin, end in periods):
+                    yield self._describe(workflow, item["name"])
 
     def history(self, execution: WorkflowExecution) -> list[HistoryEvent]:
         """Return all events so far."""

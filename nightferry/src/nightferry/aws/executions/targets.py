@@ -10,9 +10,11 @@ from typing import Any
 
 from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.runs.runs import to_ecs_keys
-from nightferry.aws.session import Aws, ResourceNotFound
+from nightferry.aws.session import Aws, ResourceNotFound, create_client
+from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
 _NETWORK = {"Subnets": "subnets", "SecurityGroups": "securityGroups", "AssignPublicIp": "assignPublicIp"}
@@ -110,12 +112,24 @@ def start(aws: Aws, target: Target, tokens: StartTokens, clock: Clock) -> str:
     return response["executionArn"].rpartition(":")[2]
 
 
-def format_started_by(tokens: StartTokens) -> str:
-    """Return ``startedBy`` of a redriven task, by which its events are found after ECS has forgotten the token."""
-    return f"redrive/{tokens.id[:28]}"  # 36 characters, as for other starts
+def read_target(resources: AwsResources, aws: Aws, schedule: Schedule, time: datetime) -> Target:
+    """Return the target of a deployed schedule with the input for one of its times. Raises NotStarted."""
+    prefix = resources.naming.prefix
+    name, text = f"{prefix}-{schedule.name}", format_scheduled_time(time)
+    try:
+        with aws.translate_errors(f"read schedule {name}", missing=("ResourceNotFoundException",)):
+            if schedule.via == "scheduler":
+                found = create_client(aws, "scheduler").get_schedule(GroupName=prefix, Name=name)["Target"]
+                input = found.get("Input", "").replace(_SCHEDULED_TIME, text)
+                return Target(found["Arn"], found.get("EcsParameters"), input)
+            (found,) = create_client(aws, "events").list_targets_by_rule(Rule=name)["Targets"]
+            return Target.from_rule(found, {"time": text})
+    except ResourceNotFound:
+        raise NotStarted(f"Schedule {name} is not deployed. Deploy the environment first.") from None
 
 
-def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens, clock: Clock) -> str:
+def build_request(target: Target, ecs: dict[str, Any], started_by: str) -> dict[str, Any]:
+    """Return the parameters of RunTask for a target, except the client token."""
     request: dict[str, Any] = {name: ecs[key] for key, name in _ECS.items() if key in ecs}
     network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration", {})
     if network:
@@ -123,8 +137,17 @@ def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens
         request["networkConfiguration"] = {"awsvpcConfiguration": vpc}
     if target.input:
         request["overrides"] = json.loads(target.input)
+    return request | {"cluster": target.arn, "startedBy": started_by}
+
+
+def format_started_by(tokens: StartTokens) -> str:
+    """Return ``startedBy`` of a redriven task, by which its events are found after ECS has forgotten the token."""
+    return f"redrive/{tokens.id[:28]}"  # 36 characters, as for other starts
+
+
+def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens, clock: Clock) -> str:
+    request = build_request(target, ecs, format_started_by(tokens))
     try:
-        request |= {"cluster": target.arn, "startedBy": format_started_by(tokens)}
         return start_once(aws, request, map(tokens.get, range(tokens.attempts)), clock)
     except AlreadyStarted:
         return "the task was already started"

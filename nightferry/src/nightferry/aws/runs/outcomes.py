@@ -38,6 +38,16 @@ class Outcomes:
 
         return self._search(pattern, fits, limit)
 
+    def find_since(self, task: str, since: datetime) -> list[Mapping[str, Any]]:
+        """Return the last known states of all runs of a task after ``since``, running ones included."""
+        group = f"family:{self._naming.family(task)}"
+        found: dict[str, Mapping[str, Any]] = {}
+        for detail in self._read_events(f'{{ $.detail.group = "{group}" }}', self._clock.now() - since):
+            known = found.get(_get_id(detail))
+            if detail.get("group") == group and (known is None or known.get("version", 0) <= detail.get("version", 0)):
+                found[_get_id(detail)] = detail
+        return list(found.values())
+
     def find_by_id_prefix(self, prefix: str) -> list[Mapping[str, Any]]:
         """Return the runs whose IDs start with ``prefix``."""
         pattern = f'{{ $.detail.taskArn = "*/{prefix}*" }}'

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule, Workflow
 from nightferry.contract import INPUT_VARIABLES, format_replacement, format_scheduled_time
+from nightferry.local.runs.repeats import find_repeat
 from nightferry.local.store import StartRecord, Store, now
 
 
@@ -141,6 +142,48 @@ class Starter:
             id=id,
             note=" ".join(part for part in (request.note, note) if part) or None,
         )
+
+
+def start_scheduled(
+    store: Store, catalog: Catalog, resolve: Callable[[Any], Any], schedule: Schedule, time: datetime
+) -> str | None:
+    """Start a schedule's target for one of its times as a backfill. Return the ID, or None while it must wait.
+
+    The token is that of the schedule's own start, so each time is started once, whoever starts it. A time at which the
+    schedule started nothing, because of the overlap policy, is started now.
+    """
+    request = replace(
+        make_scheduled_start(schedule, time, note="Started by a backfill."), source=f"backfill:{schedule.name}"
+    )
+    with store.transaction():
+        known = store.start(request.token)
+        if known is not None and known.outcome == "started":
+            return known.id
+        if _is_running(store, catalog, schedule):
+            return None
+        if known is not None:
+            store.forget_start(request.token)
+        return Starter(store, catalog, resolve).start(request).id
+
+
+def _is_running(store: Store, catalog: Catalog, schedule: Schedule) -> bool:
+    """Return True if the target of a schedule is running and must not run twice at once."""
+    if schedule.kind == "workflow":
+        return catalog.workflows[schedule.target].overlap != "allow" and bool(store.open_execution_ids(schedule.target))
+    alone = catalog.tasks[schedule.target].overlap != "allow"
+    return alone and any(record.run.task == schedule.target for record in store.open_runs())
+
+
+def find_scheduled(store: Store, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
+    """Return the run, or its last repeat, or the execution that was started for each time that has one."""
+    found = {}
+    for time in times:
+        start = store.start(make_scheduled_start(schedule, time).token)
+        if start is not None and start.outcome == "started" and start.id is not None:
+            found[time] = start.id
+            while (repeat := find_repeat(store, found[time])) is not None:
+                found[time] = repeat
+    return found
 
 
 def begin_execution(

@@ -45,6 +45,10 @@ class Starts(StoreFile):
              format_time(start.due_at), format_time(start.decided_at), start.outcome, start.id, start.note),
         )  # fmt: skip
 
+    def forget_start(self, token: str) -> None:
+        """Delete the record of a start request."""
+        self._db.execute("DELETE FROM start WHERE token = ?", (token,))
+
     def start(self, token: str) -> StartRecord | None:
         """Return the result of the start request with this token; None if it is not decided yet."""
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
