@@ -11,7 +11,7 @@ import typer.main
 from nightferry.cli.run.run import app as run_app
 from nightferry.cli.run.run_ecs_task import app as run_ecs_task_app
 from nightferry.cli.run.run_ecs_task import reorder_arguments
-from nightferry.cli.terminal.task_options import CommandOptions, TaskOptions, rewrite
+from nightferry.cli.run.task_options import CommandOptions, TaskOptions, rewrite
 from nightferry.contract import RUN_OPTIONS
 from nightferry.environments.project import Project
 from tests.aws.project import ON_AWS

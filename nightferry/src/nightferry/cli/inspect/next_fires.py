@@ -13,8 +13,8 @@ from rich.text import Text
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
-from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.options import AsJson, Env, print_json
+from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.environments.project import Project

@@ -12,9 +12,9 @@ import typer
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, substitute
-from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.inspect.simulation_report import Durations, print_simulation, print_simulation_json
 from nightferry.cli.terminal.options import AsJson, Env, open_backend
+from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project

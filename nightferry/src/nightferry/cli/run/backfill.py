@@ -14,9 +14,9 @@ import typer
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
-from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
+from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.environment import Environment

@@ -9,12 +9,12 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from nightferry.backend.interface import RunRequest
+from nightferry.cli.run.task_help import format_task_help
+from nightferry.cli.run.task_options import CommandOptions, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.inputs import describe_run
 from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
-from nightferry.cli.terminal.task_help import format_task_help
-from nightferry.cli.terminal.task_options import CommandOptions, TaskOptions, find_task, rewrite
 from nightferry.environments.project import Project
 from nightferry.errors import CatalogNotFound
 

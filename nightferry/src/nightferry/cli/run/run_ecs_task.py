@@ -14,11 +14,11 @@ from rich.console import Console
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import get_task
+from nightferry.cli.run.task_options import TaskOptions
 from nightferry.cli.terminal.completion import complete_environment, complete_task
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
-from nightferry.cli.terminal.task_options import TaskOptions
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
