@@ -121,6 +121,9 @@ CHANGES: dict[str, Change] = {
     "aws_sns_topic": lambda aws, one: aws("sns").set_topic_attributes(
         TopicArn=one["arn"], AttributeName="KmsMasterKeyId", AttributeValue="alias/elsewhere"
     ),
+    "aws_sns_topic_subscription": lambda aws, one: aws("sns").set_subscription_attributes(
+        SubscriptionArn=one["arn"], AttributeName="RawMessageDelivery", AttributeValue="true"
+    ),
     "aws_sqs_queue": lambda aws, one: aws("sqs").set_queue_attributes(
         QueueUrl=one["url"], Attributes={"MessageRetentionPeriod": "60"}
     ),

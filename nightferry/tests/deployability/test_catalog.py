@@ -15,7 +15,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.fargate import Size
 from nightferry.states.builder import RunTask, Steps
 from nightferry.testing.aws_provider.clients import Clients
-from nightferry.testing.aws_provider.deployment import Deployment
+from nightferry.testing.aws_provider.deployment import Deployment, get_type
 from nightferry.testing.aws_provider.services import RESOURCES
 from tests.deployability.drift import CHANGES
 from tests.deployability.other_actions import OTHER_ACTIONS, OTHER_STATEMENTS
@@ -107,14 +107,14 @@ def change_each_type_without_terraform(deployment: Deployment) -> None:
     changed = {}
     person = Clients("us-east-1")
     for kind, change in CHANGES.items():
-        address = next(one for one in sorted(resources) if one.split(".")[-2] == kind)
+        address = next(one for one in sorted(resources) if get_type(one) == kind)
         change(person, resources[address])
         changed[address] = kind
     plan = deployment.plan("one")
     missing = {kind for address, kind in changed.items() if address not in plan.changes}
     assert not missing, plan.text
     # A policy document that refers to a changed resource is evaluated during the apply.
-    others = {address.split(".")[-2] for address in plan.changes.keys() - changed.keys()}
+    others = {get_type(address) for address in plan.changes.keys() - changed.keys()}
     assert others <= {"aws_iam_role_policy", "aws_sqs_queue_policy", "aws_cloudwatch_log_resource_policy"}, plan.text
     plan = deployment.apply_and_plan("one")
     assert plan.changes == {}, plan.text

@@ -124,3 +124,62 @@ def test_an_engine_table_sets_limits_and_retention(catalog: Catalog) -> None:
 def test_a_mistake_in_the_engine_table_is_reported_with_its_line(catalog: Catalog, line: str, message: str) -> None:
     with pytest.raises(EnvironmentFileError, match=re.escape(message)):
         parse("x", f"{LOCAL}[engine]\n{line}\n", catalog, Path("x.toml"))
+
+
+WEBHOOK = "https://hooks.slack.com/services/T0/B0/kq7Secret"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("failure]\nslack = 'a'", "x.toml:4: the catalog declares no topic 'failure'. Did you mean 'failures'?"),
+        ("failures]", "x.toml:4: 'notices.failures' has no recipients. Set emails, slack or teams, or remove it."),
+        ("failures]\nslak = 'a'", "x.toml:5: unknown key 'notices.failures.slak'. Did you mean 'slack'? Keys: emails,"),
+        ("failures]\nemails = ['me']", "x.toml:5: 'notices.failures.emails.0' is not an e-mail address."),
+        ("failures]\nemails = ['a@b.org', 'a@b.org']", "x.toml:5: 'notices.failures.emails': a@b.org is listed twice"),
+        ("failures]\nteams = 7", "x.toml:5: 'notices.failures.teams': Input should be a valid string."),
+        (f"failures]\nslack = '{WEBHOOK}'", "x.toml:5: 'notices.failures.slack': this is not the name of a secret."),
+        (f"failures]\nemails = ['{WEBHOOK}']", "x.toml:5: 'notices.failures.emails.0' is not an e-mail address."),
+        (f"failures]\nslak = '{WEBHOOK}'", "x.toml:5: unknown key 'notices.failures.slak'"),
+    ],
+)
+def test_a_mistake_in_the_recipients_names_the_key_and_no_url(catalog: Catalog, table: str, message: str) -> None:
+    catalog.topic("failures")
+    with pytest.raises(EnvironmentFileError) as error:
+        parse("x", f"{LOCAL}[notices.{table}\n", catalog, Path("x.toml"))
+    assert str(error.value).startswith(message)
+    assert "Secret" not in str(error.value)
+
+
+def test_recipients_are_declared_once_for_each_topic(catalog: Catalog) -> None:
+    catalog.topic("failures")
+    catalog.topic("other")
+    text = f"{LOCAL}[notices.failures]\nemails = ['a@b.org']\nteams = 'notices/teams'\n"
+    notices = parse("x", text, catalog, Path("x.toml")).notices
+    assert notices.keys() == {"failures"}
+    assert notices["failures"].emails == ("a@b.org",)
+    assert list(notices["failures"].webhooks) == [("teams", "notices/teams")]
+    with pytest.raises(EnvironmentFileError, match=r"x.toml:1: \[notices\] has a table for each topic"):
+        parse("x", "notices = 3\n" + LOCAL, catalog, Path("x.toml"))
+
+
+def test_alarms_can_have_a_declared_topic() -> None:
+    catalog = Catalog("app", image=Image("app"))
+    catalog.topic("failures")
+    text = (
+        'backend = "aws"\n[aws]\naccount = "123456789012"\nregion = "us-east-1"\ncluster = "c"\n'
+        'vpc = "vpc-01234567"\nsubnets = ["subnet-01234567"]\n[aws.alarms]\n'
+        'low = "failures"\nhigh = "arn:aws:sns:us-east-1:123456789012:pager"\n'
+    )
+    aws = parse("x", text, catalog, Path("x.toml")).aws
+    assert aws is not None
+    assert (aws.alarms.existing, aws.alarms.declared) == (
+        ["arn:aws:sns:us-east-1:123456789012:pager"],
+        {"low": "failures"},
+    )
+    for wrong, problem in (
+        ("failure", "the catalog declares no topic 'failure'. Did you mean 'failures'?"),
+        ("A b", ""),
+    ):
+        with pytest.raises(EnvironmentFileError, match=rf"x.toml:9: .*aws.alarms.low.*{problem}"):
+            parse("x", text.replace('"failures"', f'"{wrong}"'), catalog, Path("x.toml"))

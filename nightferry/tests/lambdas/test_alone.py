@@ -15,7 +15,13 @@ RUNTIME = {"boto3", "botocore"} | sys.stdlib_module_names
 
 
 def test_the_folder_has_the_expected_functions() -> None:
-    assert [file.stem for file in FUNCTIONS] == ["failure_notice", "newrelic_forwarder", "s3_trigger", "task_retry"]
+    assert [file.stem for file in FUNCTIONS] == [
+        "chat_notice",
+        "failure_notice",
+        "newrelic_forwarder",
+        "s3_trigger",
+        "task_retry",
+    ]
 
 
 @pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.stem)

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from nightferry.backend import state_history
 from nightferry.contract import format_replacement, was_replaced
 from nightferry.lambdas import failure_notice
 from nightferry.lambdas.failure_notice import UnknownEvent, handler
@@ -39,6 +40,14 @@ EVENT: dict[str, Any] = {
         "input": "{}",
         "output": None,
     },
+}
+CONSOLE = "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/" + EXECUTION
+TASK: dict[str, Any] = {
+    "Containers": [{"Name": "load", "ExitCode": 3}],
+    "Group": "family:example-test-load",
+    "StartedAt": 1551225271984,
+    "StoppedReason": "Essential container in task exited",
+    "TaskArn": "arn:aws:ecs:us-east-1:123456789012:task/example-test/1",
 }
 FAILED = [
     ("ExecutionFailed", 3, 2, {"error": "Broken", "cause": 'a "quoted"\ncause'}),
@@ -127,7 +136,52 @@ def test_the_notice_has_step_error_and_cause(world: World, monkeypatch: pytest.M
         "step": "load",
         "error": "Broken",
         "cause": 'a "quoted"\ncause',
+        "command": "nightferry status e1 --env test",
+        "link": CONSOLE,
     }
+
+
+def test_subscribers_by_e_mail_receive_a_text(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto delivers only the default text, so the request is checked."""
+    cause = json.dumps(TASK | {"StoppedReason": "Lost customer 123-45-6789"})
+    end = make_event("ExecutionFailed", 3, 2, {"error": "States.TaskFailed", "cause": cause})
+    events = [end, make_event(*FAILED[1])]
+    stub_history(monkeypatch, events[:1], events)
+    requests: list[dict[str, Any]] = []
+    sns = failure_notice._get_client("sns")
+    sns.meta.events.register("provide-client-params.sns.Publish", lambda params, **_: requests.append(dict(params)))
+    handler(EVENT, None)
+    (request,) = requests
+    assert request["MessageStructure"] == "json"
+    texts = json.loads(request["Message"])
+    assert texts.keys() == {"default", "email"}
+    assert texts["email"] == (
+        "Workflow nightly failed in environment test.\n\nStep: load\nError: States.TaskFailed\n"
+        "Cause: Task example-test-load ended with exit code 3: Lost customer *********.\n\n"
+        f"Details: nightferry status e1 --env test\nConsole: {CONSOLE}"
+    )
+    assert len(world.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (TASK, "Task example-test-load ended with exit code 3."),
+        (TASK | {"Containers": [{"ExitCode": 0}, {"ExitCode": 137, "Reason": "OutOfMemoryError: killed."}]},
+         "Task example-test-load ended with exit code 137: OutOfMemoryError: killed."),
+        ({"Containers": [{"Reason": "CannotPullContainerError: x"}], "StoppedReason": "Task failed to start"},
+         "Task (unknown) did not start: CannotPullContainerError: x. Task failed to start."),
+        ({"Containers": [{}], "StartedAt": 1, "StoppedReason": "Stopped by ann"},
+         "Task (unknown) was stopped: Stopped by ann."),
+        ({"Containers": []}, '{"Containers": []}'),
+        ([1], "[1]"),
+        ("no JSON", '"no JSON"'),
+    ],
+)  # fmt: skip
+def test_a_cause_is_explained_alike_here_and_on_aws(cause: Any, expected: str) -> None:
+    """ECS's description of a task, as Step Functions documents the cause of ecs:runTask.sync."""
+    assert failure_notice.explain_cause(json.dumps(cause)) == expected
+    assert state_history.explain_cause(json.dumps(cause)) == expected
 
 
 def test_a_fixed_message_is_sent_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

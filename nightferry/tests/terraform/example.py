@@ -58,6 +58,12 @@ notifications = "ours"
 cidr = "10.0.0.0/8"
 port = 22
 """
+NOTICES = """
+[notices.failures]
+emails = ["on-call@example.gov", "team@example.gov"]
+slack = "notices/slack"
+teams = "/shared/teams"
+"""
 
 
 def make_catalog() -> Catalog:
@@ -109,4 +115,4 @@ def make_catalog() -> Catalog:
 
 
 def make_environment(catalog: Catalog, text: str = ENVIRONMENT) -> Environment:
-    return parse("test", text, catalog, Path("environments/test.toml"))
+    return parse("test", text + NOTICES, catalog, Path("environments/test.toml"))

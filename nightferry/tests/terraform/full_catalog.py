@@ -17,7 +17,7 @@ from nightferry.catalog.declarations import Image, Secret, Task
 from nightferry.catalog.fargate import Size
 from nightferry.environments.environment import Environment, parse
 from nightferry.states.builder import ForEach, Item, Notify, Retry, RunTask, Steps
-from tests.terraform.example import ENVIRONMENT
+from tests.terraform.example import ENVIRONMENT, NOTICES
 
 
 class AnySettings(BaseModel):
@@ -188,4 +188,5 @@ def make_environment(catalog: Catalog) -> Environment:
         "[aws.buckets.inbox]", "[aws.buckets.agency]"
     )
     text += '\n[aws.buckets.reports]\nname = "org-test-reports"\nnotifications = "ours"\n'
+    text += NOTICES.replace("notices.failures", "notices.task-failures")
     return parse("test", text, catalog, Path("environments/test.toml"))

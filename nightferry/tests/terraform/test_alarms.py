@@ -10,7 +10,7 @@ import pytest
 
 from nightferry.terraform import synthesize
 from nightferry.terraform.monitoring.overdue import compute_latest_notice
-from tests.terraform.example import make_catalog, make_environment
+from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
 
 ROOT = "ecs-tasks/test"
 SIDECAR = {"name": "aws-guardduty-agent-mfjGLB"}  # as in aws/aws-cdk#32877, where it could not start
@@ -152,3 +152,11 @@ def test_the_description_of_an_overdue_alarm_has_its_delay(resources: Any) -> No
     assert "not succeeded for 29 hours. CloudWatch reports this up to 33 hours after" in alarm["alarm_description"]
     assert "for which ECS returned failures" in alarm["alarm_description"]
     assert len(alarm["alarm_description"]) <= 1024  # the limit of PutMetricAlarm
+
+
+def test_an_alarm_can_notify_a_declared_topic() -> None:
+    text = ENVIRONMENT.replace('"arn:aws:sns:us-east-1:123456789012:mail"', '"failures"')
+    catalog = make_catalog()
+    alarms = json.loads(synthesize(catalog, make_environment(catalog, text))["ecs-tasks/test/alarms.tf.json"])
+    report = alarms["resource"]["aws_cloudwatch_metric_alarm"]["task_report_failed"]
+    assert report["alarm_actions"] == report["ok_actions"] == ["${aws_sns_topic.failures.arn}"]

@@ -56,6 +56,7 @@ UNNAMED = {
     "aws_kms_key",
     "aws_lambda_permission",
     "aws_security_group",
+    "aws_sns_topic_subscription",
     "aws_sqs_queue_policy",
     "aws_vpc_security_group_egress_rule",
     "aws_vpc_security_group_ingress_rule",

@@ -26,8 +26,8 @@ def resources(files: dict[str, str], kind: str) -> list[Any]:
 
 def test_names_fit_and_are_unique(files: dict[str, str]) -> None:
     roles = [role["name"] for role in resources(files, "aws_iam_role")]
-    # Each task has two roles; the workflow, its failure notice, and each schedule and trigger have one.
-    assert len(roles) == len(set(roles)) == 2 * 39 + 1 + 19 + 3 + 1
+    # Each task has two roles; the workflow, its failure notice, two chats, and each schedule and trigger have one.
+    assert len(roles) == len(set(roles)) == 2 * 39 + 1 + 19 + 3 + 1 + 2
     assert max(map(len, roles)) <= 64
     alarms = [alarm["alarm_name"] for alarm in resources(files, "aws_cloudwatch_metric_alarm")]
     assert len(alarms) == len(set(alarms)) > 2 * 39

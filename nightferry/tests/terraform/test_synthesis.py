@@ -146,7 +146,7 @@ def test_only_known_statements_allow_any_resource(files: dict[str, str]) -> None
 
 def test_every_trust_policy_prevents_a_confused_deputy(files: dict[str, str]) -> None:
     roles = build_inventory(files, "test").roles
-    assert len(roles) == 12
+    assert len(roles) == 14
     for name, role in roles.items():
         (trust,) = role["trust"]
         variables = {variable for rules in trust["Condition"].values() for variable in rules}

@@ -112,6 +112,27 @@ def find_failed_step(history: Sequence[HistoryEvent]) -> str | None:
     return unfinished[-1].name if unfinished else None
 
 
+def explain_cause(cause: str) -> str:
+    """Return a cause in plain words: of a task that failed, the cause of its step is ECS's description of the task.
+
+    :func:`nightferry.lambdas.failure_notice.explain_cause` is its twin.
+    """
+    try:
+        task = json.loads(cause)
+        containers = task["Containers"]
+        failed = next((one for one in containers if one.get("ExitCode") != 0), containers[0])
+        code, family = failed.get("ExitCode"), str(task.get("Group") or "").partition(":")[2]
+        reasons = [str(reason).rstrip(".") for reason in (failed.get("Reason"), task.get("StoppedReason")) if reason]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return cause
+    if code is not None:
+        end = f"ended with exit code {code}"
+        reasons = [reason for reason in reasons if reason != "Essential container in task exited"]
+    else:
+        end = "was stopped" if task.get("StartedAt") else "did not start"
+    return f"Task {family or '(unknown)'} {end}" + "".join(f": {'. '.join(reasons)}" for _ in reasons[:1]) + "."
+
+
 def _record_event(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:
     if event.type in _SCHEDULED:
         state.attempts += 1

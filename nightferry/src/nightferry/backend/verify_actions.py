@@ -22,6 +22,7 @@ VERIFY_ACTIONS: Mapping[str, tuple[str, ...]] = {
         "logs:DescribeSubscriptionFilters",
     ),
     "network": ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ssm:GetParameter"),
+    "notices": ("sns:ListSubscriptionsByTopic",),
     "roles": ("iam:GetRole", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy", "sns:GetTopicAttributes"),
     "schedules": ("events:DescribeRule", "scheduler:GetSchedule"),
     "secrets": ("ssm:DescribeParameters",),

@@ -55,6 +55,15 @@ class AwsResources:
         path = self.aws.parameters.format(application=self.catalog.name, environment=self.environment.name)
         return f"{path.rstrip('/')}/{secret.name}"
 
+    @property
+    def chat_notices(self) -> list[tuple[str, str, Secret]]:
+        """The topic, the chat and the webhook's secret of each function that delivers notices to a chat."""
+        return [
+            (topic, chat, Secret(secret))
+            for topic, recipients in self.environment.notices.items()
+            for chat, secret in recipients.webhooks
+        ]
+
     def secrets(self, task: Task) -> dict[str, Secret]:
         """Return the task's secrets that exist in this environment, by variable."""
         return {

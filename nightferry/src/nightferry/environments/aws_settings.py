@@ -12,6 +12,7 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+$")]
+AlarmTopic = Annotated[str, Field(pattern=r"^(arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:.+|[a-z][a-z0-9-]*)$")]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 
 # CloudWatch Logs accepts only these retention times, in days (API reference, PutRetentionPolicy).
@@ -40,10 +41,21 @@ class ExistingBucket(_Table):
 
 
 class Alarms(_Table):
-    """The topics that receive alarms, by severity."""
+    """The topics that receive alarms, by severity: the ARNs of existing topics, or names of the catalog's topics."""
 
-    high: Arn | None = Field(default=None, description="Topic that pages the on-call person.")
-    low: Arn | None = Field(default=None, description="Topic that is read on the next working day.")
+    high: AlarmTopic | None = Field(default=None, description="Topic that pages the on-call person.")
+    low: AlarmTopic | None = Field(default=None, description="Topic that is read on the next working day.")
+
+    @property
+    def existing(self) -> list[str]:
+        """The ARNs of the topics that exist outside of the deployment."""
+        return sorted({topic for topic in (self.high, self.low) if topic is not None and topic.startswith("arn:")})
+
+    @property
+    def declared(self) -> dict[str, str]:
+        """The catalog's topics by severity."""
+        topics = {"high": self.high, "low": self.low}
+        return {severity: topic for severity, topic in topics.items() if topic and not topic.startswith("arn:")}
 
 
 class NewRelicForwarder(_Table):

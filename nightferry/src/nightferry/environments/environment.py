@@ -13,6 +13,9 @@ It is read from ``environments/NAME.toml``::
     [engine]                             # local backend only: limits and retention, see environments.engine_settings
     concurrency = 8
 
+    [notices.failures]                   # recipients of a topic's notices, see environments.recipients
+    emails = ["on-call@example.gov"]
+
     [aws]                                # AWS backend only: existing resources, see environments.aws_settings
     account = "123456789012"
 
@@ -34,10 +37,11 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.environments import setting_checks
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.engine_settings import EngineSettings
+from nightferry.environments.recipients import Recipients
 from nightferry.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "settings", "engine", "aws")
+_KEYS = ("backend", "settings", "notices", "engine", "aws")
 _BACKENDS = ("local", "aws")
 
 
@@ -55,6 +59,8 @@ class Environment:
     aws: AwsSettings | None = None
     text: str = field(default="", repr=False)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    notices: Mapping[str, Recipients] = field(default_factory=dict)
+    """The recipients by topic. A topic that the file does not mention has none."""
 
     def locate(self, *keys: str) -> str:
         """Return ``file:line`` of a key, or of the table that contains it, for messages."""
@@ -118,9 +124,42 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
             settings[setting.name] = setting.default
     for setting_name, problem in setting_checks.find_problems(catalog, settings, local=backend == "local"):
         raise _make_error(file, text, ("settings", *setting_name.split(".")), f"setting '{setting_name}': {problem}")
-    aws = _parse_aws(document.get("aws"), file, text) if backend == "aws" else None
+    aws = _parse_aws(document.get("aws"), catalog, file, text) if backend == "aws" else None
     engine = _parse_engine(document.get("engine", {}), backend, file, text)
-    return Environment(name, backend, settings, file, aws, text, engine)
+    notices = _parse_notices(document.get("notices", {}), catalog, file, text)
+    return Environment(name, backend, settings, file, aws, text, engine, notices)
+
+
+def _parse_notices(table: Any, catalog: Catalog, file: Path, text: str) -> dict[str, Recipients]:
+    """Return the recipients by topic. A message never repeats a value, which may be the URL of a webhook."""
+    from pydantic import ValidationError
+
+    found = {}
+    tables = table if isinstance(table, dict) else {"": table}
+    for topic, recipients in tables.items():
+        path = ("notices", topic)
+        if not isinstance(recipients, dict):
+            raise _make_error(file, text, path, "[notices] has a table for each topic. Write [notices.TOPIC].")
+        if topic not in catalog.topics:
+            hint = _suggest_key(topic, catalog.topics) or f" Topics: {', '.join(catalog.topics) or 'none'}."
+            raise _make_error(file, text, path, f"the catalog declares no topic '{topic}'.{hint}")
+        try:
+            found[topic] = Recipients.model_validate(recipients)
+        except ValidationError as invalid:
+            first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
+            keys = (*path, *(str(part) for part in first["loc"]))
+            key, known = ".".join(keys), Recipients.model_fields
+            problems = {
+                "extra_forbidden": f"unknown key '{key}'.{_suggest_key(keys[2], known)} Keys: {', '.join(known)}.",
+                "string_pattern_mismatch": f"'{key}' is not an e-mail address.",
+            }
+            message = problems.get(first["type"], f"'{key}': {first['msg'].removeprefix('Value error, ')}.")
+            raise _make_error(file, text, keys[:3], message) from None
+        if recipients == {}:
+            raise _make_error(
+                file, text, path, f"'notices.{topic}' has no recipients. Set emails, slack or teams, or remove it."
+            )
+    return found
 
 
 def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
@@ -148,7 +187,7 @@ def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSett
         raise _make_error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
 
 
-def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
+def _parse_aws(table: Any, catalog: Catalog, file: Path, text: str) -> AwsSettings:
     from pydantic import ValidationError
 
     if table is None:
@@ -159,7 +198,7 @@ def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
             "the table [aws] is missing. 'nightferry new-environment NAME' writes a file with all its keys.",
         )
     try:
-        return AwsSettings.model_validate(table)
+        settings = AwsSettings.model_validate(table)
     except ValidationError as invalid:
         # A misspelled key is also reported as missing under its right name, so the misspelling comes first.
         first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
@@ -177,6 +216,12 @@ def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
         message = first["msg"].removeprefix("Value error, ")
         keys = ("aws", *(part for part in path if not part.isdigit()))
         raise _make_error(file, text, keys, problems.get(first["type"], f"'{key}': {message}.")) from None
+    for severity, topic in settings.alarms.declared.items():
+        if topic not in catalog.topics:
+            hint = _suggest_key(topic, catalog.topics) or " Use the ARN of an existing topic."
+            problem = f"'aws.alarms.{severity}': the catalog declares no topic '{topic}'.{hint}"
+            raise _make_error(file, text, ("aws", "alarms", severity), problem)
+    return settings
 
 
 def _describe(path: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from nightferry.environments.aws_resources import AwsResources
 def find_surprises(resources: AwsResources) -> Iterator[str]:
     """Yield a sentence for each surprise: the place in the environment's file, the effect and the fix."""
     yield from _find_missing_alarm_actions(resources)
+    yield from _find_missing_recipients(resources)
     yield from _find_missing_secrets(resources)
     yield from _find_unreachable_database(resources)
     yield from _find_missing_state(resources)
@@ -28,6 +29,24 @@ def _find_missing_alarm_actions(resources: AwsResources) -> Iterator[str]:
             f"{resources.environment.locate('aws')}: no alarm notifies anybody, because the environment has no topic "
             "for alarms. Set aws.alarms.high or aws.alarms.low."
         )
+
+
+def _find_missing_recipients(resources: AwsResources) -> Iterator[str]:
+    """Yield the topics whose notices nobody receives, and alarms that only a function delivers that may have failed."""
+    environment = resources.environment
+    alarms = set(resources.aws.alarms.declared.values())
+    for topic in resources.catalog.topics:
+        recipients = environment.notices.get(topic)
+        if recipients is None:
+            yield (
+                f"{environment.file}: nobody receives the notices of topic '{topic}', unless somebody subscribes by "
+                f"hand. Add [notices.{topic}] with emails, slack or teams."
+            )
+        elif topic in alarms and not recipients.emails and len(list(recipients.webhooks)) == 1:
+            yield (
+                f"{environment.locate('notices', topic)}: the alarm for notices that could not be delivered is "
+                "delivered to the same webhook only. Add a second recipient, such as an e-mail address."
+            )
 
 
 def _find_missing_secrets(resources: AwsResources) -> Iterator[str]:

@@ -14,7 +14,7 @@ from nightferry.environments.environment import Environment
 from nightferry.terraform import grants, iam, logs, network, root, schedules, tasks, triggers, workflows
 from nightferry.terraform.deployers import policies as deployers
 from nightferry.terraform.files import Files
-from nightferry.terraform.monitoring import alarms
+from nightferry.terraform.monitoring import alarms, notices
 from nightferry.terraform.names import Names
 
 # In the order in which a reviewer should read them.
@@ -26,15 +26,25 @@ DOCUMENTS = {
     "workflows": workflows.build,
     "schedules": schedules.build,
     "triggers": triggers.build,
+    "notices": notices.build,
     "logs": logs.build,
     "iam": iam.build,
     "network": network.build,
     "alarms": alarms.build,
     "outputs": root.build_outputs,
 }
-MODULES = ("ecs_task", "ecs_task_scheduler", "failure_notices", "newrelic_forwarder", "s3_ecs_trigger", "task_retries")
+MODULES = (
+    "chat_notices",
+    "ecs_task",
+    "ecs_task_scheduler",
+    "failure_notices",
+    "newrelic_forwarder",
+    "s3_ecs_trigger",
+    "task_retries",
+)
 MODULE_FILES = ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md")
 HANDLERS = {
+    "chat_notices": "chat_notice.py",
     "failure_notices": "failure_notice.py",
     "newrelic_forwarder": "newrelic_forwarder.py",
     "s3_ecs_trigger": "s3_trigger.py",

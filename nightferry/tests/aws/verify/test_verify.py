@@ -20,6 +20,7 @@ from nightferry.aws.verify.database import check_database
 from nightferry.aws.verify.deployed import check_deployed, check_log_policies
 from nightferry.aws.verify.health import check_health
 from nightferry.aws.verify.probe import Probe
+from nightferry.aws.verify.recipients import check_recipients
 from nightferry.aws.verify.roles import check_roles
 from nightferry.aws.verify.secrets import check_secrets
 from nightferry.aws.verify.verify import verify
@@ -33,7 +34,7 @@ from nightferry.terraform.reading.expected import Expected, find_expected
 from nightferry.terraform.reading.inventory import build_inventory
 from tests.aws.verify.iam_simulator import IamSimulator, to_document
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
-from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
+from tests.terraform.example import ENVIRONMENT, NOTICES, make_catalog, make_environment
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -100,7 +101,7 @@ class World:
         self.client("ecr").create_repository(repositoryName="example")
         manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}'
         self.client("ecr").put_image(repositoryName="example", imageManifest=manifest, imageTag="abc")
-        for name in ("load/key", "common/new-relic"):
+        for name in ("load/key", "common/new-relic", "notices/slack", "/shared/teams"):
             parameter = self.resources.parameter(Secret(name))
             self.client("ssm").put_parameter(Name=parameter, Value="x", Type="SecureString")
         self.client("s3").create_bucket(Bucket="org-test-inbox")
@@ -155,6 +156,14 @@ class World:
             self.client("logs").put_subscription_filter(
                 logGroupName=group, filterName="f", filterPattern="", destinationArn=forwarder
             )
+        topic = self.resources.arn("sns", "example-test-failures")
+        for protocol, endpoint in (
+            ("email", "on-call@example.gov"),
+            ("email", "team@example.gov"),
+            ("lambda", self.resources.arn("lambda", "function:example-test-failures-slack")),
+            ("lambda", self.resources.arn("lambda", "function:example-test-failures-teams")),
+        ):
+            self.client("sns").subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
         for queue in ("schedules", "triggers"):
             self.client("sqs").create_queue(QueueName=f"example-test-{queue}-dead-letters")
         scheduler = self.client("scheduler")
@@ -324,6 +333,34 @@ def test_before_a_deployment_only_its_prerequisites_are_checked(world: World) ->
     assert "Nothing has been deployed yet" in failures["the tag that is deployed"]
     assert "Deploy this version (terraform apply)." in failures["example-test-load"]
     assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(failures)
+
+
+def test_recipients_that_receive_nothing_are_reported(world: World) -> None:
+    """moto confirms each subscription, so the response has the marker of AWS for one that is pending."""
+    resources = world.resources
+    assert {finding.verdict for finding in check_recipients(resources, Probe(world.aws))} == {"missing"}
+    topic = world.client("sns").create_topic(Name="example-test-failures")["TopicArn"]
+    for protocol, endpoint in (
+        ("email", "on-call@example.gov"),
+        ("lambda", resources.arn("lambda", "function:example-test-failures-slack")),
+    ):
+        world.client("sns").subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+    sns = boto3.client("sns")
+
+    def mark_pending(parsed: Any, **_: object) -> None:
+        for one in parsed["Subscriptions"]:
+            if one["Protocol"] == "email":
+                one["SubscriptionArn"] = "PendingConfirmation"
+
+    sns.meta.events.register("after-call.sns.ListSubscriptionsByTopic", mark_pending)
+    findings = {finding.name: finding for finding in check_recipients(resources, Probe(world.aws, {"sns": sns}))}
+    assert {name: finding.verdict for name, finding in findings.items()} == {
+        "failures: on-call@example.gov": "warning",
+        "failures: team@example.gov": "missing",
+        "failures: slack": "ok",
+        "failures: teams": "missing",
+    }
+    assert "The subscription is not confirmed" in findings["failures: on-call@example.gov"].detail
 
 
 def remove_secret(world: World) -> None:
@@ -726,7 +763,7 @@ def test_without_the_permission_to_get_secrets_their_sizes_are_not_checked(world
 
     server.overrides.insert(0, deny)
     found = secret_findings(world)
-    assert [one.verdict for one in found] == ["ok", "ok", "not checked"]
+    assert [one.verdict for one in found] == ["ok"] * 4 + ["not checked"]
     assert "Requires ssm:GetParameter" in found[-1].detail
     assert len(asked) == 1
 
@@ -740,7 +777,7 @@ def test_a_page_of_parameters_may_be_empty(world: World, server: TokenServer) ->
         return 200, b'{"Parameters": [], "NextToken": "0"}', "application/x-amz-json-1.1"
 
     server.overrides.insert(0, respond)
-    assert [one.verdict for one in secret_findings(world)] == ["ok", "ok"]
+    assert [one.verdict for one in secret_findings(world)] == ["ok"] * 4
 
 
 def test_the_resource_policies_of_logs_are_counted(world: World) -> None:
@@ -923,7 +960,7 @@ def test_an_unreadable_resource_is_not_checked_and_does_not_fail(world: World, s
 
 
 def test_credentials_of_another_account_stop_the_checks(world: World) -> None:
-    text = world.resources.environment.text.replace(ACCOUNT, "210987654321")
+    text = world.resources.environment.text.removesuffix(NOTICES).replace(ACCOUNT, "210987654321")
     catalog = world.resources.catalog
     other = AwsResources(catalog, make_environment(catalog, text))
     (finding,) = verify(other, world.expected, Aws(REGION, "210987654321"), prerequisites=False, image_tag=None)

@@ -59,16 +59,23 @@ def test_a_failure_is_reported_with_step_error_and_cause(backend: LocalBackend) 
     assert run(backend, "fails").status == "FAILED"
     (found,) = backend.store.notifications()
     assert (found["topic"], found["subject"]) == ("failures", "Workflow fails failed in local")
-    message = json.loads(found["message"])
-    assert json.loads(message.pop("cause"))["Containers"][0]["ExitCode"] == 3
-    assert message == {
+    assert json.loads(found["message"]) == {
         "workflow": "fails",
         "environment": "local",
         "execution": "arn:aws:states:local:000000000000:execution:fails:e",
         "status": "FAILED",
         "step": "three",
         "error": "States.TaskFailed",
+        "cause": "Task three ended with exit code 3.",
+        "command": "nightferry status e --env local",
+        "link": None,
     }
+
+
+def test_personal_data_in_a_cause_is_not_part_of_the_notice(backend: LocalBackend) -> None:
+    fail = {"Type": "Fail", "Error": "Bad", "Cause": "customer 123-45-6789, password=hunter2"}
+    run(backend, "fails", {"StartAt": "A", "States": {"A": fail}})
+    assert notices(backend)[0]["cause"] == "customer *********, password=[redacted]"
 
 
 def test_a_success_is_not_reported(backend: LocalBackend) -> None:

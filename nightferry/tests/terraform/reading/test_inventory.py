@@ -44,6 +44,8 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
     }
     assert by_type["aws_lambda_function"] == {
         "example-test-failure-notices": 1,
+        "example-test-failures-slack": 1,
+        "example-test-failures-teams": 1,
         "example-test-on-batch-trigger": 1,
         "example-test-on-file-trigger": 1,
         "example-test-on-table-trigger": 1,
@@ -62,12 +64,14 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
         "example-test-on-file-trigger",
         "example-test-on-table-trigger",
         "example-test-failure-notices",
+        "example-test-failures-slack",
+        "example-test-failures-teams",
         "example-test-on-batch-trigger",
     }
     # Each role has a policy; that of "report" allows only the login to the database.
     assert by_type["aws_iam_role_policy"].keys() == by_type["aws_iam_role"].keys()
     assert {kind: sum(names.values()) for kind, names in by_type.items() if kind.startswith("aws_cloudwatch_log")} == {
-        "aws_cloudwatch_log_group": 7,
+        "aws_cloudwatch_log_group": 9,
         "aws_cloudwatch_log_metric_filter": 2,
         "aws_cloudwatch_log_resource_policy": 1,
         "aws_cloudwatch_log_subscription_filter": 2,

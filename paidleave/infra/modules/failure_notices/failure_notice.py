@@ -9,11 +9,15 @@ notice without a step is better than none, so an unreadable history is logged an
 
 An execution that a newer one replaced, because of the overlap policy of its workflow, has not failed: it has no notice.
 
+The message is JSON for programs, and a text for subscribers by e-mail. The cause is in plain words, and personal data
+and secrets in it are masked by their patterns, because notices leave the account.
+
 EventBridge delivers an event at least once, so a notice can arrive twice. A failed publication raises an exception, so
 that Lambda retries the event and then sends it to the dead-letter queue.
 """
 
 import json
+import re
 import sys
 import time
 import urllib.parse
@@ -32,12 +36,43 @@ _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 
 _MAX_SUBJECT_CHARACTERS = 100  # SNS API, Publish
 _REPLACED = "Replaced by execution "  # the cause of nightferry.contract.format_replacement
+_MAX_MASKED = 5000  # characters of a text that a notice may have; the cause of an execution has at most 32,768
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+}
 _DETAILS = {
     "ExecutionFailed": "executionFailedEventDetails",
     "ExecutionTimedOut": "executionTimedOutEventDetails",
     "ExecutionAborted": "executionAbortedEventDetails",
 }
 _CONSISTENCY_SECONDS = (1, 2, 4, 8)  # delays before the history is read again: it is eventually consistent
+
+
+# The same patterns as in chat_notice.py: a function imports no other module of this project.
+_MASKS = (
+    (re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL), ""),
+    (re.compile(r"(?<=://)[^/\s?#@\"']{1,200}@"), "[redacted]@"),
+    (re.compile(r"https://hooks\.slack[^\s\"'<>]*|https://[^\s\"'<>]{1,500}[?&]sig=[^\s\"'<>]*"), "[webhook]"),
+    (re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}"), "[e-mail]"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
+    (
+        re.compile(
+            r"(?i)\b(\w*(?:password|passwd|secret|token|ssn|fein|tax_?id\w*|(?:first|last|full)_?name)(?:\\?[\"'])?"
+            r"\s*[=:]\s*(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
+        ),
+        r"\1[redacted]",
+    ),
+    (
+        re.compile(
+            r"(\barn:[\w-]+:[\w-]*:[\w-]*:\d{12}\b|\b\d{12}(?=\.dkr\.ecr\.))"
+            r"|(?<![\w.-])(?:\d{9,}|\d{3}([-. /])\d{2}\2\d{4}|\d{2}-\d{7}|(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4})"
+            r"(?![\w-])"
+        ),
+        lambda found: found[1] or "*********",
+    ),
+)
 
 
 class NotFromAws(Exception):
@@ -68,20 +103,14 @@ def handler(
     if was_replaced(str(detail.get("status")), cause):
         _log("replaced", execution=execution, cause=cause)
         return {"message_id": None}
-    message = notice["message"] or json.dumps(
-        {
-            "workflow": notice["workflow"],
-            "environment": notice["environment"],
-            "execution": execution,
-            "status": detail.get("status"),
-            "step": step,
-            "error": error,
-            "cause": cause,
-        },
-        ensure_ascii=False,
-    )
     subject = notice["subject"][:_MAX_SUBJECT_CHARACTERS]
-    response = _get_client("sns").publish(TopicArn=notice["topic"], Subject=subject, Message=message)
+    if notice["message"]:
+        content = {"Message": notice["message"]}
+    else:
+        failure = _describe(notice, execution, str(detail.get("status")), step, error, cause)
+        texts = {"default": json.dumps(failure, ensure_ascii=False), "email": _format_e_mail(failure)}
+        content = {"Message": json.dumps(texts, ensure_ascii=False), "MessageStructure": "json"}
+    response = _get_client("sns").publish(TopicArn=notice["topic"], Subject=subject, **content)
     _log("published", execution=execution, topic=notice["topic"], message_id=response.get("MessageId"))
     return {"message_id": response.get("MessageId")}
 
@@ -89,6 +118,67 @@ def handler(
 def was_replaced(status: str, cause: str | None) -> bool:
     """Return True if an execution was stopped because of its workflow's overlap policy."""
     return status == "ABORTED" and (cause or "").startswith(_REPLACED)
+
+
+def _describe(
+    notice: dict[str, Any], execution: str, status: str, step: str | None, error: str | None, cause: str | None
+) -> dict[str, str | None]:
+    command = f"nightferry status {execution.rpartition(':')[2]} --env {notice['environment']}"
+    return {
+        "workflow": notice["workflow"],
+        "environment": notice["environment"],
+        "execution": execution,
+        "status": status,
+        "step": step,
+        "error": None if error is None else mask(error),
+        "cause": None if cause is None else mask(explain_cause(cause)),
+        "command": command,
+        "link": _make_link(execution),
+    }
+
+
+def _format_e_mail(failure: dict[str, str | None]) -> str:
+    status = str(failure["status"]).lower().replace("_", " ")
+    lines = [f"Workflow {failure['workflow']} {status} in environment {failure['environment']}.", ""]
+    lines += [f"{key.capitalize()}: {failure[key]}" for key in ("step", "error", "cause") if failure[key]]
+    return "\n".join([*lines, "", f"Details: {failure['command']}", f"Console: {failure['link']}"])
+
+
+def explain_cause(cause: str) -> str:
+    """Return a cause in plain words: of a task that failed, Step Functions' cause is ECS's description of the task.
+
+    :func:`nightferry.backend.state_history.explain_cause` is its twin.
+    """
+    try:
+        task = json.loads(cause)
+        containers = task["Containers"]
+        failed = next((one for one in containers if one.get("ExitCode") != 0), containers[0])
+        code, family = failed.get("ExitCode"), str(task.get("Group") or "").partition(":")[2]
+        reasons = [str(reason).rstrip(".") for reason in (failed.get("Reason"), task.get("StoppedReason")) if reason]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return cause
+    if code is not None:
+        end = f"ended with exit code {code}"
+        reasons = [reason for reason in reasons if reason != "Essential container in task exited"]
+    else:
+        end = "was stopped" if task.get("StartedAt") else "did not start"
+    return f"Task {family or '(unknown)'} {end}" + "".join(f": {'. '.join(reasons)}" for _ in reasons[:1]) + "."
+
+
+def _make_link(execution: str) -> str | None:
+    """Return the console's page of an execution, or None in a partition whose console is not known."""
+    _, partition, _, region, *_ = execution.split(":")
+    domain = _CONSOLES.get(partition)
+    return domain and f"https://{region}.{domain}/states/home?region={region}#/v2/executions/details/{execution}"
+
+
+def mask(text: str) -> str:
+    """Return the first part of ``text`` without the personal data and secrets that patterns recognize."""
+    if len(text) > _MAX_MASKED:
+        text = " ".join([*text[:_MAX_MASKED].rsplit(maxsplit=1)[:1], "…"])  # no part of a number or address
+    for pattern, replacement in _MASKS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def find_failed_step(newest_first: Iterable[dict[str, Any]]) -> str | None:

@@ -8,6 +8,7 @@ EventBridge Scheduler   attribute ``SCHEDULE_ARN``; the body  RunTask or StartEx
                         is the target's input or the request  target
 EventBridge rule        attribute ``RULE_ARN``; the body is   invokes the rule's function, or RunTask or
                         the event                             StartExecution with the rule's current target
+Amazon SNS              a notification                        invokes the queue's function, which SNS could not
 ======================  ====================================  ==================================================
 
 A retry starts a target once. A function derives its client tokens from the event. The tokens for a schedule are derived
@@ -59,7 +60,7 @@ class DeadLetter:
 
 
 QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
-"""The short names of the queues that a deployment may have."""
+"""The short names of the queues that a deployment may have, apart from those of notices to chats: TOPIC-CHAT."""
 
 
 def list_queue_names(resources: AwsResources) -> dict[str, str]:
@@ -74,6 +75,8 @@ def list_queue_names(resources: AwsResources) -> dict[str, str]:
         names["failure-notices"] = f"{prefix}-failure-notices-dead-letters"
     if any(task.retry is not None for task in resources.catalog.tasks.values()):
         names["retries"] = f"{resources.naming.retries}-dead-letters"
+    for topic, chat, _ in resources.chat_notices:
+        names[f"{topic}-{chat}"] = f"{prefix}-{topic}-{chat}-dead-letters"
     if resources.aws.new_relic_forwarder is not None:
         names["logs"] = f"{prefix}-newrelic-forwarder-dead-letters"
     return names
@@ -175,6 +178,10 @@ class Queue:
             source = f"rule {name}{_list_objects(event)}"
             return source, reason, lambda: self._start_rule_target(name, target, event, tokens, receives, sent_at_ms)
         content = json.loads(body)
+        if content.get("Type") == "Notification":
+            function = self.url.rpartition("/")[2].removesuffix("-dead-letters")
+            payload = {"Records": [{"EventSource": "aws:sns", "Sns": content}]}
+            return f"function {function}", "", lambda: self._invoke(function, payload, receives)
         function = content["requestContext"]["functionArn"].split(":function:")[1].split(":")[0]
         payload = content["requestPayload"]
         response = content.get("responsePayload") or {}

@@ -147,7 +147,7 @@ def check_arns(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
             f"Function not found. Correct aws.log_forwarder in {file}.",
             missing=("ResourceNotFoundException",),
         )
-    for topic in sorted({topic for topic in (aws.alarms.high, aws.alarms.low) if topic}):
+    for topic in aws.alarms.existing:
         yield probe.check(
             "alarms",
             topic,

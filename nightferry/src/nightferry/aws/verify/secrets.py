@@ -27,11 +27,13 @@ _STANDARD, _ADVANCED = _LIMITS["Standard"], _LIMITS["Advanced"]
 
 
 def check_secrets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
-    """Check that each secret is a parameter of the type SecureString that is not near the limit of its tier."""
+    """Check that each secret of a task or webhook is a SecureString parameter that is not near its tier's limit."""
     users: dict[str, list[str]] = {}
     for task in resources.catalog.tasks.values():
         for secret in resources.secrets(task).values():
             users.setdefault(resources.parameter(secret), []).append(task.name)
+    for topic, chat, secret in resources.chat_notices:
+        users.setdefault(resources.parameter(secret), []).append(f"notices of {topic} to {chat.capitalize()}")
     names = sorted(users)
     encrypted: dict[str, str] = {}  # tier by name
     for start in range(0, len(names), _MAX_NAMES):

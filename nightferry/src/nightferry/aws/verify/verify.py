@@ -26,6 +26,7 @@ from nightferry.aws.verify.prerequisites import (
     check_repository,
 )
 from nightferry.aws.verify.probe import Probe
+from nightferry.aws.verify.recipients import check_recipients
 from nightferry.aws.verify.roles import check_roles
 from nightferry.aws.verify.secrets import check_secrets
 from nightferry.aws.verify.starts import StartChecks
@@ -88,6 +89,7 @@ def verify(
     yield from check_log_policies(resources, expected, probe, deployed=not prerequisites)
     if not prerequisites:
         yield from check_deployed(resources, expected, probe, deployed.tag)
+        yield from check_recipients(resources, probe)
         yield from check_roles(resources, expected, probe)
     if starts is not None:
         yield from check_health(resources, expected, probe)

@@ -17,6 +17,7 @@ from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
+from nightferry.environments.recipients import Recipients
 from nightferry.errors import NightferryError
 
 _LOCAL = "local"  # the environment of commands without --env
@@ -42,7 +43,7 @@ _TABLES = """
 # [aws.new_relic_forwarder]
 # license_key = "common/newrelic-license-key"
 
-# SNS topics for alarms, by severity.
+# Topics for alarms, by severity: the ARNs of existing SNS topics, or names of the catalog's topics.
 # [aws.alarms]
 # high = "arn:aws:sns:us-east-1:000000000000:pager"
 # low = "arn:aws:sns:us-east-1:000000000000:mail"
@@ -100,6 +101,7 @@ def render_local_file(catalog: Catalog) -> str:
         'backend = "local"',
         "",
         *_render_settings(catalog),
+        *_render_recipients(catalog),
     ]
     references = list(_list_references(catalog))
     if references:
@@ -125,6 +127,7 @@ def render_file(catalog: Catalog, name: str) -> str:
         'backend = "aws"',
         "",
         *_render_settings(catalog),
+        *_render_recipients(catalog),
     ]
     return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + "\n" + _TABLES
 
@@ -138,6 +141,15 @@ def _render_settings(catalog: Catalog) -> Iterator[str]:
     yield from ("[settings]", *tables.pop(""))
     for table, members in tables.items():
         yield from ("", f"[settings.{table}]", *members)
+
+
+def _render_recipients(catalog: Catalog) -> Iterator[str]:
+    """Yield the recipients of each topic. A webhook is the name of a secret, because its URL must not be in a file."""
+    for topic in catalog.topics:
+        yield from ("", f"# The recipients of the notices of topic {topic}.", f"# [notices.{topic}]")
+        for key, field in Recipients.model_fields.items():
+            example = "[]" if key == "emails" else f'"notices/{key}-webhook"'
+            yield f"# {key} = {example}  # {field.description}"
 
 
 def _render_aws_keys(catalog: Catalog, name: str) -> Iterator[str]:

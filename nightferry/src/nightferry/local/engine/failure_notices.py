@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from nightferry.backend.interface import WorkflowExecution
-from nightferry.backend.state_history import find_failed_step
+from nightferry.backend.state_history import explain_cause, find_failed_step
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import was_replaced
+from nightferry.job.redaction import redact
 from nightferry.local.runs import arns
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.states.machine.history import HistoryEvent
@@ -62,15 +63,18 @@ class FailureNotices:
         )
 
     def _format_message(self, execution: WorkflowExecution, step: str | None) -> str:
+        environment, cause = self._resolve("${environment}"), execution.cause
         return json.dumps(
             {
                 "workflow": execution.workflow,
-                "environment": self._resolve("${environment}"),
+                "environment": environment,
                 "execution": arns.make_execution_arn(execution.workflow, execution.id),
                 "status": execution.status,
                 "step": step,
-                "error": execution.error,
-                "cause": execution.cause,
+                "error": None if execution.error is None else redact(execution.error),
+                "cause": None if cause is None else redact(explain_cause(cause)),
+                "command": f"nightferry status {execution.id} --env {environment}",
+                "link": None,
             },
             ensure_ascii=False,
         )

@@ -191,6 +191,11 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "CreateTopic DeleteTopic SetTopicAttributes TagResource UntagResource",
         ),
     ),
+    # sns/topic_subscription.go
+    "aws_sns_topic_subscription": (
+        Calls("anything", "sns", "GetSubscriptionAttributes", "SetSubscriptionAttributes Unsubscribe"),
+        Calls("topics", "sns", write="Subscribe"),
+    ),
     # sqs/queue.go
     "aws_sqs_queue": (
         Calls(
@@ -287,6 +292,7 @@ COMMANDS = (
     Calls("notifying buckets", "s3", write="GetBucketNotification"),
     Calls("forwarder", "lambda", write="GetFunctionConfiguration"),
     Calls("alarm topics", "sns", write="GetTopicAttributes"),
+    Calls("topics", "sns", write="ListSubscriptionsByTopic"),
     Calls("used keys", "kms", write="DescribeKey"),
     Calls("database clusters", "rds", write="DescribeDBClusters"),
     Calls("databases", "rds", write="DescribeDBInstances"),

@@ -124,7 +124,7 @@ def _find_referenced(names: Names) -> dict[str, Target]:
     database = aws.database_resource_id or ""
     state = names.global_arn("s3", aws.state.bucket, account=False) if aws.state else ""
     return {
-        "alarm topics": Target(tuple(sorted({topic for topic in (aws.alarms.high, aws.alarms.low) if topic}))),
+        "alarm topics": Target(tuple(aws.alarms.existing)),
         "buckets": Target(tuple(sorted(set(buckets.values())))),
         "database clusters": Target((names.arn("rds", "cluster:*"),) if database.startswith("cluster-") else ()),
         "databases": Target((names.arn("rds", "db:*"),) if database.startswith("db-") else ()),

@@ -42,4 +42,7 @@ def add_alarm(
 
 def _find_topic(names: Names, severity: Severity) -> str | None:
     alarms = names.aws.alarms
-    return (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
+    topic = (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
+    if topic is None or topic.startswith("arn:"):
+        return topic
+    return str(names.resolve(f"${{topic:{topic}}}"))

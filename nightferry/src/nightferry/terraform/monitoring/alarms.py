@@ -66,17 +66,29 @@ def build(names: Names) -> Document:
         )
     for trigger in names.catalog.object_triggers.values():
         add_trigger_alarms(document, names, trigger)
+    for topic, chat, _ in names.chat_notices:
+        _add_function_alarms(
+            document,
+            names,
+            f"{topic}-{chat}",
+            f"{slug(topic)}_{chat}",
+            f"A notice of topic {topic} was not delivered to {chat.capitalize()}",
+            "low",
+        )
     if any(workflow.on_failure is not None for workflow in names.catalog.workflows.values()):
         _add_function_alarms(
             document,
             names,
             "failure-notices",
+            "failure_notices",
             "The notice of a failed workflow was not published",
             "low",  # the workflow has an alarm of its own
         )
     if retried := [task for task in names.catalog.tasks.values() if task.retry is not None]:
         severity: Severity = "high" if any(task.severity == "high" for task in retried) else "low"
-        _add_function_alarms(document, names, "retries", "A failed task was not started again", severity)
+        _add_function_alarms(
+            document, names, "retries", "task_retries", "A failed task was not started again", severity
+        )
     if names.aws.new_relic_forwarder is not None:
         add_alarm(
             document,
@@ -111,9 +123,10 @@ def build(names: Names) -> Document:
     return document
 
 
-def _add_function_alarms(document: Document, names: Names, name: str, problem: str, severity: Severity) -> None:
+def _add_function_alarms(
+    document: Document, names: Names, name: str, module: str, problem: str, severity: Severity
+) -> None:
     """Add alarms for events that the function of a module could not process."""
-    module = {"failure-notices": "failure_notices", "retries": "task_retries"}[name]
     add_alarm(
         document,
         names,

@@ -36,6 +36,11 @@ class TerraformFailed(AssertionError):
     """A command of Terraform that failed, with Terraform's errors."""
 
 
+def get_type(address: str) -> str:
+    """Return the type of a resource by its address. An instance's key can contain points, such as an e-mail address."""
+    return re.sub(r"\[[^\]]*\]", "", address).split(".")[-2]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A plan: Terraform's text, and by address what it does with each resource that it changes."""
@@ -122,7 +127,7 @@ class Deployment:
         seen: dict[tuple[str, ...], str] = {}
         overwritten = []
         for address, values in self.resources_by_address().items():
-            kind = address.split(".")[-2]
+            kind = get_type(address)
             for argument in load().resources[kind].rules.get("one_per", []):
                 if seen.setdefault((kind, argument, str(values[argument])), address) != address:
                     overwritten.append(address)

@@ -1,4 +1,4 @@
-"""SNS: topics."""
+"""SNS: topics and their subscriptions."""
 
 from __future__ import annotations
 
@@ -64,4 +64,66 @@ class Topic(Resource):
         aws("sns").delete_topic(TopicArn=old["arn"])
 
 
-RESOURCES = (Topic,)
+_SUBSCRIPTION_TEXTS = {
+    "delivery_policy": "DeliveryPolicy",
+    "filter_policy": "FilterPolicy",
+    "filter_policy_scope": "FilterPolicyScope",
+    "redrive_policy": "RedrivePolicy",
+    "replay_policy": "ReplayPolicy",
+    "subscription_role_arn": "SubscriptionRoleArn",
+}
+
+
+class Subscription(Resource):
+    """A subscription. The provider waits for the confirmation of a function, but not of a person."""
+
+    type = "aws_sns_topic_subscription"
+    identity = ("arn",)
+
+    def create(self, aws: Clients, new: Values) -> Values:
+        arn = aws("sns").subscribe(
+            TopicArn=new["topic_arn"],
+            Protocol=new["protocol"],
+            Endpoint=new["endpoint"],
+            Attributes=_make_attributes(new),
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        return {"arn": arn}
+
+    def read(self, aws: Clients, identity: Values) -> Values | None:
+        sns, arn = aws("sns"), identity["arn"]
+        try:
+            found = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        except sns.exceptions.NotFoundException:
+            return None
+        return {
+            "id": arn,
+            "arn": arn,
+            "topic_arn": found["TopicArn"],
+            "protocol": found["Protocol"],
+            "endpoint": found["Endpoint"],
+            "owner_id": found.get("Owner"),
+            "confirmation_was_authenticated": found.get("ConfirmationWasAuthenticated") == "true",
+            "pending_confirmation": found.get("PendingConfirmation") == "true",
+            "raw_message_delivery": found.get("RawMessageDelivery") == "true",
+            **{name: found.get(member, "") for name, member in _SUBSCRIPTION_TEXTS.items()},
+        }
+
+    def update(self, aws: Clients, old: Values, new: Values) -> None:
+        before, after = _make_attributes(old), _make_attributes(new)
+        for member in sorted(before.keys() | after.keys()):
+            if before.get(member) != after.get(member):
+                aws("sns").set_subscription_attributes(
+                    SubscriptionArn=old["arn"], AttributeName=member, **given(AttributeValue=after.get(member))
+                )
+
+    def delete(self, aws: Clients, old: Values) -> None:
+        aws("sns").unsubscribe(SubscriptionArn=old["arn"])
+
+
+def _make_attributes(new: Values) -> dict[str, str]:
+    raw = {"RawMessageDelivery": "true"} if new["raw_message_delivery"] else {}
+    return raw | {member: new[name] for name, member in _SUBSCRIPTION_TEXTS.items() if new[name]}
+
+
+RESOURCES = (Topic, Subscription)

@@ -1,0 +1,68 @@
+"""The tables ``[notices.TOPIC]`` of ``environments/NAME.toml``: the people who receive the notices of a topic.
+
+::
+
+    [notices.task-failures]
+    emails = ["on-call@example.gov"]
+    slack = "notices/slack-webhook"      # the name of a secret, which holds the URL
+    teams = "notices/teams-webhook"
+
+A webhook's URL is a secret: whoever has it can post to the channel. The file therefore has the secret's name, and the
+URL is in the parameter store, or on this machine in the folder of the local secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Email = Annotated[str, Field(pattern=r"^[^\s@\"<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=254)]
+
+CHATS = ("slack", "teams")
+"""The kinds of webhooks, which are keys of the table."""
+
+
+class Recipients(BaseModel):
+    """The recipients of one topic's notices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    emails: tuple[Email, ...] = Field(
+        default=(), description="E-mail addresses. Each person confirms the subscription once, by a link in an e-mail."
+    )
+    slack: str | None = Field(
+        default=None, min_length=1, description="Secret with the URL of an incoming webhook of Slack."
+    )
+    teams: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Secret with the URL of a Teams workflow, 'Send webhook alerts to a channel'.",
+    )
+
+    @property
+    def webhooks(self) -> Iterator[tuple[str, str]]:
+        """The chats with the names of their secrets."""
+        for chat in CHATS:
+            if (secret := getattr(self, chat)) is not None:
+                yield chat, secret
+
+    @field_validator("emails")
+    @classmethod
+    def _check_emails(cls, emails: tuple[str, ...]) -> tuple[str, ...]:
+        if repeated := sorted({email for email in emails if emails.count(email) > 1}):
+            raise ValueError(f"{', '.join(repeated)} is listed twice; remove one of them")
+        return emails
+
+    @field_validator(*CHATS, mode="before")
+    @classmethod
+    def _check_secret_name(cls, name: Any) -> Any:
+        """Refuse the URL itself, and anything else that is not a secret's name, without repeating it."""
+        if isinstance(name, str) and any(character in name for character in ":?& "):
+            raise ValueError(
+                "this is not the name of a secret. The URL of a webhook is a secret, so the file must not contain it. "
+                "Store the URL as a secret, and write the secret's name here, such as notices/slack-webhook. If the "
+                "URL was committed, create a new webhook"
+            )
+        return name
