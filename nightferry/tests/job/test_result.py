@@ -62,18 +62,18 @@ class Dict(TypedDict):
 def test_a_result_is_logged_and_stored(value: object, result: object, tmp_path: Path) -> None:
     ended = end_with(value, tmp_path / "a folder")
     assert ended.exit_code == 0
-    assert [line["result"] for line in ended.events("result")] == [result]
+    assert ended.result == result
     assert json.loads((tmp_path / "a folder/run-7.json").read_text("utf-8")) == result
 
 
 def test_a_result_that_no_step_reads_is_only_logged(tmp_path: Path) -> None:
     ended = end_with({"rows": 3})
-    assert (ended.exit_code, ended.events("result")[0]["result"]) == (0, {"rows": 3})
+    assert (ended.exit_code, ended.result) == (0, {"rows": 3})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_without_a_result(tmp_path: Path) -> None:
-    assert (end_with(None).exit_code, end_with(None).events("result")) == (0, [])
+    assert (end_with(None).exit_code, end_with(None).result) == (0, None)
     ended = end_with(None, tmp_path)
     assert ended.exit_code == 1
     assert ended.errors == [

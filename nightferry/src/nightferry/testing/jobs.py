@@ -31,7 +31,7 @@ from typing import Any, TextIO
 
 from nightferry import storage
 from nightferry.clock import Clock
-from nightferry.contract import PARAMETER_PATH, SUPPLIED_VARIABLES, TIME_LIMIT_VARIABLE
+from nightferry.contract import PARAMETER_PATH, SUPPLIED_VARIABLES, TIME_LIMIT_VARIABLE, LogEvent
 from nightferry.credentials import parameter
 from nightferry.job import logs
 from nightferry.job.limits import EXIT_GRACE_SECONDS, Limits
@@ -54,6 +54,11 @@ class RunResult:
     def report(self) -> dict[str, Any]:
         """The last line, whose event is ``ended``: exit code, duration, CPU time and peak memory of this process."""
         return self.lines[-1]
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The object that the job returned, as it is stored for a later step of a workflow."""
+        return next((line["result"] for line in self.events(LogEvent.RESULT)), None)
 
     @property
     def errors(self) -> list[str]:

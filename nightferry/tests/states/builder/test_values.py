@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from nightferry.contract import RESULTS_VARIABLE
-from nightferry.states import StatesError, run, validate
+from nightferry.states import StatesError
 from nightferry.states.builder import (
-    PUBLISH,
-    RUN_TASK,
     Body,
     Choose,
     Condition,
@@ -32,64 +29,14 @@ from nightferry.states.builder import (
     render,
     render_workflow,
 )
-from nightferry.states.language.resources import GET_OBJECT
-
-
-@dataclass(frozen=True)
-class Named:
-    name: str
-    command: tuple[str, ...] = ("python", "-m", "job")
-
+from tests.states.builder.world import FOLDER, Job, Named, World
 
 A, B, C = Named("a"), Named("b"), Named("c")
-FOLDER = "${bucket:files}/results"
 
 
-class World:
-    """Runs each task by a function of its variables and arguments, and stores the results by the ID of the run."""
-
-    def __init__(self, **tasks: Callable[[dict[str, str], list[str]], Any]) -> None:
-        self.tasks = tasks
-        self.ran: list[tuple[str, dict[str, str], list[str]]] = []
-        self.objects: dict[str, str] = {}
-        self.messages: list[Any] = []
-
-    def run_task(self, parameters: dict[str, Any]) -> Any:
-        (override,) = parameters["Overrides"]["ContainerOverrides"]
-        name, number = override["Name"], len(self.ran)
-        env = {item["Name"]: item["Value"] for item in override["Environment"]}
-        assert all(isinstance(value, str) for value in env.values())
-        folder = env.pop(RESULTS_VARIABLE, None)
-        del env["SFN_EXECUTION_ID"]
-        arguments = override.get("Command", [])[3:]
-        self.ran.append((name, env, arguments))
-        result = self.tasks[name](env, arguments) if name in self.tasks else None
-        if folder is not None:
-            self.objects[f"{folder}/run{number}.json"] = json.dumps(result)
-        return {"TaskArn": f"arn:aws:ecs:eu-west-1:123456789012:task/cluster/run{number}"}
-
-    def get_object(self, parameters: dict[str, Any]) -> Any:
-        location = f"{parameters['Bucket']}/{parameters['Key']}"
-        if location not in self.objects:
-            raise StatesError("S3.NoSuchKeyException", location)
-        return {"Body": self.objects[location]}
-
-    def execute(self, body: Body, data: Any = None) -> Any:
-        definition = render(body, results=FOLDER)
-        assert validate(definition) == []
-        return run(
-            definition,
-            {} if data is None else data,
-            tasks={RUN_TASK: self.run_task, GET_OBJECT: self.get_object, PUBLISH: self._publish},
-        )
-
-    def _publish(self, parameters: dict[str, Any]) -> None:
-        self.messages.append(parameters["Message"])
-
-
-def execute(body: Body, data: Any = None, **tasks: Callable[[dict[str, str], list[str]], Any]) -> list[Any]:
+def execute(body: Body, data: Any = None, **tasks: Job) -> list[Any]:
     """Return the runs of a workflow that succeeds: name, variables, arguments."""
-    world = World(**tasks)
+    world = World(tasks)
     result = world.execute(body, data)
     assert result.status == "SUCCEEDED", result.cause
     return world.ran
@@ -189,7 +136,7 @@ def test_a_retried_task_supplies_the_result_of_the_attempt_that_succeeded() -> N
 
 
 def test_a_missing_result_fails_the_step_that_reads_it() -> None:
-    world = World(a=lambda *_: {"n": 1})
+    world = World({"a": lambda *_: {"n": 1}})
     world.objects = type("Lost", (dict,), {"__setitem__": lambda *_: None})()
     result = world.execute(Steps(RunTask(A), RunTask(B, args=[Output(A, "n")])))
     assert (result.status, result.error) == ("FAILED", "S3.NoSuchKeyException")
@@ -204,7 +151,7 @@ def test_only_a_result_that_is_read_is_stored() -> None:
 
 
 def test_a_message_with_values() -> None:
-    world = World(a=lambda *_: {"rows": 3})
+    world = World({"a": lambda *_: {"rows": 3}})
     notify = Notify(Named("topic"), message=Format("{} rows of {}", Output(A, "rows"), Input("day")))
     assert world.execute(Steps(RunTask(A), notify), {"day": "Monday"}).status == "SUCCEEDED"
     assert world.messages == ["3 rows of Monday"]

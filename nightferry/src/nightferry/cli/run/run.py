@@ -9,6 +9,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.log_lines import read_result
 from nightferry.cli.run.task_help import format_task_help
 from nightferry.cli.run.task_options import CommandOptions, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.completion import complete_task
@@ -98,5 +99,6 @@ def run(
         return
     code = follow_to_end(backend, id, env, Console(stderr=as_json), raw=raw)
     if as_json:
-        print_json(describe_run(project.catalog, backend.run(id)))
+        ended = backend.run(id)
+        print_json({**describe_run(project.catalog, ended), "result": read_result(backend, ended)})
     raise typer.Exit(code)

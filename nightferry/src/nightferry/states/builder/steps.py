@@ -42,7 +42,7 @@ class Retry:
     errors: tuple[str, ...] = ("States.TaskFailed",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunTask:
     """Run a task as an ECS task and wait for its end; a non-zero exit code is a failure.
 
