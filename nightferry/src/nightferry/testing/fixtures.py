@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from nightferry.errors import needs_extra
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.buckets import FakeBucket, emulate_s3
 from nightferry.testing.clock import FakeClock
-from nightferry.testing.databases import new_database
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,9 @@ def postgres_server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def empty_database(postgres_server: Postgres) -> Iterator[str]:
-    """Return the connection string of a new, empty database."""
+    """Return the connection string of a new, empty database. It needs ``nightferry[postgres]``."""
+    with needs_extra("postgres"):  # the other fixtures need no driver
+        from nightferry.testing.databases import new_database
     with new_database(postgres_server) as conninfo:
         yield conninfo
 
