@@ -98,6 +98,14 @@ class Ran:
         return "\n".join(_STYLE.sub("", line).rstrip() for line in self.lines)
 
 
+def apply(action: WriteFile, folder: Path) -> None:
+    """Write or extend a file of the page in the project's folder."""
+    file = folder / action.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = file.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if action.extends else ""
+    file.write_text(before + action.content, encoding="utf-8")
+
+
 class PageFailed(AssertionError):
     """A command of the page failed, or its output differs from that on the page."""
 
@@ -125,10 +133,7 @@ class Reader:
     def _carry_out(self, action: Action) -> None:
         match action:
             case WriteFile():
-                file = self._folder / action.path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                before = file.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if action.extends else ""
-                file.write_text(before + action.content, encoding="utf-8")
+                apply(action, self._folder)
                 self._block = []
             case RunCommand(background=True):
                 self._start(action.text)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.page import Reader, parse_page
+from nightferry.cli.app import Verbs
+from nightferry.cli.create.init import parse_name, write_project
+from nightferry.environments.project import Project
+from nightferry.terraform import synthesize
+from tests.pages.page import Reader, RunCommand, WriteFile, apply, parse_page
 
 TOOLKIT = Path(__file__).parents[2]
 PAGE = TOOLKIT / "docs" / "getting-started.md"
@@ -33,6 +37,20 @@ def make_variables(wheels: Path, programs: Path) -> dict[str, str]:
         "PIP_FIND_LINKS": str(wheels),
         "TERM": "xterm-256color",
     }
+
+
+def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path) -> None:
+    write_project(parse_name("orders"), tmp_path / "orders")
+    verbs = {verb.name for verb in Verbs.verbs}
+    for action in parse_page(PAGE.read_text(encoding="utf-8")):
+        match action:
+            case WriteFile():
+                apply(action, tmp_path / "orders")
+            case RunCommand(text=text) if text.startswith("nightferry "):
+                assert text.split()[1] in verbs
+    project = Project.find(tmp_path / "orders")
+    assert set(synthesize(project.catalog, project.environment("test")))
+    assert project.environment("local").settings == {"who": "world"}
 
 
 @pytest.mark.long
