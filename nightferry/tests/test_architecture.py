@@ -48,7 +48,8 @@ ORDER = [
     ["local", "aws", "terraform", "lambdas"],
     ["cli.terminal"],
     ["cli.create", "cli.run", "cli.inspect", "cli.develop", "cli.deploy"],
-    ["cli", "testing"],
+    ["cli"],
+    ["testing"],
     [""],
 ]
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}

@@ -34,7 +34,7 @@ def find_words(texts: Iterator[tuple[str, str]]) -> list[str]:
 
 def read_sources() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path):
+        if path.is_file() and not {"__pycache__", ".ruff_cache"} & {*path.parts} and ".egg-info" not in str(path):
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 

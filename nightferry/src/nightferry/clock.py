@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -29,3 +31,21 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """See :class:`Clock`."""
         time.sleep(seconds)
+
+
+_clocks: list[Clock] = [SystemClock()]
+
+
+def get_clock() -> Clock:
+    """Return the clock of this process: the machine's, unless a test has replaced it with :func:`use_clock`."""
+    return _clocks[-1]
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[None]:
+    """Make ``clock`` the clock of this process in the block."""
+    _clocks.append(clock)
+    try:
+        yield
+    finally:
+        _clocks.pop()

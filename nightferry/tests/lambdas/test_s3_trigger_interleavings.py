@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from nightferry.lambdas import s3_trigger
 from nightferry.testing import FakeClock
-from nightferry.testing.client_tokens import ClientTokens, TokenConflict
+from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
 
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 
 from nightferry.clock import Clock, SystemClock
-from nightferry.testing.client_tokens import ClientTokens, TokenConflict
+from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
 
 _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "date", "server"}
 

@@ -41,6 +41,7 @@ def fail() -> None:
 
 ACTIONS: dict[str, Any] = {
     "nothing": lambda _: None,
+    "return": lambda _: {"rows": 3},
     "fail": lambda _: fail(),
     "crash": lambda _: 1 / 0,
     "exit": lambda _: sys.exit(7),
@@ -52,7 +53,7 @@ ACTIONS: dict[str, Any] = {
 
 
 @background_task("a-job", Settings)
-def main(settings: Settings, run: Run) -> None:
+def main(settings: Settings, run: Run) -> dict[str, int] | None:
     """Do what the settings say."""
     os.environ["LEFT_BEHIND"] = "1"
     logging.getLogger("some.library").setLevel(logging.DEBUG)
@@ -63,7 +64,7 @@ def main(settings: Settings, run: Run) -> None:
         thread = threading.Thread(target=lambda: log.info("from a thread"))
         thread.start()
         log.info(f"the key is {KEY}")
-    ACTIONS[settings.action](run)
+    return ACTIONS[settings.action](run)
 
 
 def describe_process() -> dict[str, Any]:
@@ -112,6 +113,11 @@ def test_each_end_has_the_exit_code_of_a_process_and_leaves_nothing_behind(
     assert ended.exit_code == code
     assert (ended.report["event"], ended.report["exit_code"]) == ("ended", code)
     assert ended.report is ended.lines[-1]
+
+
+def test_the_result_is_what_the_job_returned() -> None:
+    assert run_job(main, {"ACTION": "return"}).result == {"rows": 3}
+    assert run_job(main, {"ACTION": "nothing"}).result is None
 
 
 @pytest.mark.filterwarnings("default")

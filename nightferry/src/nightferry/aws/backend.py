@@ -29,7 +29,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, format_replacement, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
@@ -62,7 +62,7 @@ class AwsBackend:
             raise EnvironmentFileError(f"{environment.file}: table [aws] is missing. Use an environment on AWS.")
         self._catalog = project.catalog
         self._resources = AwsResources(project.catalog, environment)
-        self._clock = clock or SystemClock()
+        self._clock = clock or get_clock()
         self.naming = Naming(project.catalog.name, environment.name)
         self._log_quiet = timedelta(seconds=environment.aws.log_quiet_seconds)
         self.aws = aws or Aws(environment.aws.region, environment.aws.account)

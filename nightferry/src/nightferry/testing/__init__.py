@@ -19,10 +19,9 @@
 
 from nightferry.testing.buckets import FakeBucket
 from nightferry.testing.clock import FakeClock
-from nightferry.testing.fargate import FakeFargate
+from nightferry.testing.fargate import FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.jobs import RunResult, run_job
 from nightferry.testing.local import LocalProject, time_taken
-from nightferry.testing.task_script import ScriptedLine, TaskScript
 
 __all__ = [
     "FakeBucket",

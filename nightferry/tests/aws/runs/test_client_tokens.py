@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
-from nightferry.testing.client_tokens import ClientTokens
+from nightferry.testing.fargate.client_tokens import ClientTokens
 
 CAPACITY = "Capacity is unavailable at this time."
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}

@@ -31,7 +31,7 @@ from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
 from nightferry.aws_responses import IncompleteResponse
 from nightferry.backend.interface import Refused
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
@@ -102,7 +102,7 @@ class Queue:
             missing = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
             with aws.translate_errors(f"find queue {full}", missing=missing):
                 url = aws.sqs.get_queue_url(QueueName=full)["QueueUrl"]
-                return cls(resources, aws, url, clock or SystemClock())
+                return cls(resources, aws, url, clock or get_clock())
         except ResourceNotFound:
             raise UnknownQueue(
                 f"Queue {full} does not exist: this version has not been deployed to {resources.environment.name} yet."

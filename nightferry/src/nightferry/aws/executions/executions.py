@@ -30,6 +30,7 @@ class Executions:
         self._naming = naming
         self._arn_prefix = f"arn:{partition}:states:{aws.region}:{aws.account}"
         self._journal = journal
+        self._workflow_of: dict[str, str] = {}
         self._ended: dict[tuple[object, ...], list[HistoryEvent]] = {}
 
     def make_state_machine_arn(self, workflow: str) -> str:
@@ -61,7 +62,9 @@ class Executions:
     def find(self, id: str) -> list[WorkflowExecution]:
         """Return the execution with this name, or else all whose names start with it."""
         name = id.rpartition(":")[2]
-        for workflow in self._catalog.workflows:
+        # A watcher calls this for each poll, so the likely workflow comes first: it was found before, or named so.
+        known = self._workflow_of.get(name)
+        for workflow in sorted(self._catalog.workflows, key=lambda one: (one != known, not name.startswith(f"{one}-"))):
             try:
                 return [self._describe(workflow, name)]
             except ResourceNotFound:
@@ -145,6 +148,7 @@ class Executions:
             description: Mapping[str, Any] = self._aws.stepfunctions.describe_execution(
                 executionArn=self.make_execution_arn(workflow, name)
             )
+        self._workflow_of[name] = workflow
         started = parse_time(description["startDate"])
         assert started is not None
         return WorkflowExecution(

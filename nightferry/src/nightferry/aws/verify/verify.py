@@ -33,7 +33,7 @@ from nightferry.aws.verify.starts import StartChecks
 from nightferry.backend.expected import Expected
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Backend
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 from nightferry.environments.aws_resources import AwsResources
 
 
@@ -93,7 +93,7 @@ def verify(
         yield from check_roles(resources, expected, probe)
     if starts is not None:
         yield from check_health(resources, expected, probe)
-        clock = clock or SystemClock()
+        clock = clock or get_clock()
         yield from StartChecks(resources, starts, probe, clock, deployed.at or clock.now()).check()
 
 

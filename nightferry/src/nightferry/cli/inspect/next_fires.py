@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
+from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
@@ -61,7 +62,7 @@ def next_fires(
     declared = project.catalog.schedules
     if schedule is not None and schedule not in declared:
         raise UnknownName("schedule", schedule, declared)
-    start = datetime.now(UTC) if at is None else parse_time("--at", at)
+    start = get_clock().now() if at is None else parse_time("--at", at)
     first_seen = read_first_seen(project, environment)
     found: list[_Upcoming] = []
     for name in [schedule] if schedule else list(declared):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from nightferry.cli.inspect.simulation_report import Durations, print_simulation
 from nightferry.cli.terminal.options import AsJson, Env, open_backend
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
+from nightferry.clock import get_clock
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -46,7 +47,7 @@ def simulate(
     """
     project = Project.find()
     environment = project.environment(env)
-    begin = datetime.now(UTC).replace(microsecond=0) if since is None else parse_time("--from", since)
+    begin = get_clock().now().replace(microsecond=0) if since is None else parse_time("--from", since)
     history = _History(project, env)
     durations = Durations(project.catalog.tasks, history, percentile)
     planned, disabled = _plan_schedules(project, environment, durations)

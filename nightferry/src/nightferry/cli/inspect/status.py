@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -22,6 +22,7 @@ from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.tail import StepProgress
+from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 
@@ -194,7 +195,7 @@ def _format_run_columns(run: TaskRun, style: Callable[[str, str], str]) -> list[
 
 
 def _format_times(started: datetime, stopped: datetime | None) -> list[str]:
-    return [_format_time(started), format_duration(((stopped or datetime.now(UTC)) - started).total_seconds())]
+    return [_format_time(started), format_duration(((stopped or get_clock().now()) - started).total_seconds())]
 
 
 def _format_time(time: datetime) -> str:

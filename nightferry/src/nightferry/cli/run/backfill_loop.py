@@ -13,7 +13,7 @@ from nightferry.backend.interface import Backend, Unreachable
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import format_env_option, print_status
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 from nightferry.contract import format_scheduled_time
 from nightferry.errors import UnknownName
 
@@ -64,7 +64,7 @@ class Backfill:
         self._entries = entries
         self._concurrency = concurrency
         self._env = env
-        self._clock = clock or SystemClock()
+        self._clock = clock or get_clock()
         self._next_poll: datetime | None = None
         self._wait = 0.0
         self._problem = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +16,7 @@ from nightferry.backend.interface import Backend, StateExecution, TaskRun, Workf
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.tail import StepProgress, Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 
 BAR_CHARACTERS = 24
 _MAX_RUNS = 1000  # of an execution
@@ -30,7 +29,7 @@ def follow_run(
 
     Raises StoppedWatching, KeyboardInterrupt or Refused, as :class:`nightferry.cli.terminal.watch.Watcher` does.
     """
-    clock = clock or SystemClock()
+    clock = clock or get_clock()
     tail = Tail(backend, console, raw)
     run: TaskRun | None = None
     with Live(console=console, transient=True, auto_refresh=False) as live:
@@ -96,7 +95,7 @@ def follow_execution(
     States and runs in ``seen`` are not displayed.
     """
     seen = seen or SeenExecution()
-    clock = clock or SystemClock()
+    clock = clock or get_clock()
     tail = Tail(backend, console, raw=False, quiet=True)
     printed: set[tuple[str, str]] = set()
     execution: WorkflowExecution | None = None
@@ -138,7 +137,7 @@ def render_states(states: list[StateExecution], runs: dict[str, TaskRun], steps:
     table = Table.grid(padding=(0, 2))
     for state in states:
         run = runs.get(state.runs[-1]) if state.runs else None
-        took = format_duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        took = format_duration(((state.exited_at or get_clock().now()) - state.entered_at).total_seconds())
         name = Text(("  " * state.depth) + state.name)
         if state.attempts > 1:
             name.append(f" (attempt {state.attempts})", style="yellow")
@@ -159,7 +158,7 @@ def format_state_rows(states: list[StateExecution], runs: dict[str, TaskRun]) ->
     rows: list[tuple[str, ...]] = []
     for state in states:
         status = "failed" if state.failed else "running" if state.exited_at is None else "succeeded"
-        took = format_duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        took = format_duration(((state.exited_at or get_clock().now()) - state.entered_at).total_seconds())
         run = runs.get(state.runs[-1]) if state.runs else None
         rows.append(
             (state.name, str(state.attempts), status, took, _describe_failure(state, run) if state.failed else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from nightferry.clock import get_clock
 from nightferry.errors import NightferryError
 
 TIME_FORMATS = "90s, 15m, 2h or 3d ago, or ISO 8601 (local time without an offset)"
@@ -19,7 +20,7 @@ def parse_time(option: str, text: str) -> datetime:
     ``15m`` means 15 minutes ago (units: s, m, h, d). Other texts are ISO 8601, in local time if they have no offset.
     """
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return get_clock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
         time = datetime.fromisoformat(text.strip())
         if not 1970 <= time.year <= 2199:

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
 from nightferry.cli.terminal.options import format_env_option, print_status
-from nightferry.clock import Clock, SystemClock
+from nightferry.clock import Clock, get_clock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
@@ -46,7 +46,7 @@ class Watcher:
     id: str
     kind: str = "task"
     env: str = "local"
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=get_clock)
     live: Live | None = None
 
     def watch(self, poll: Callable[[], PollResult], draw: Callable[[], None] = lambda: None) -> None:

@@ -2,7 +2,7 @@
 
 moto stores the resources. This module simulates Fargate's use of them and corrects moto where AWS differs:
 
-- RunTask remembers client tokens, including those of failed starts (:mod:`nightferry.testing.client_tokens`);
+- RunTask remembers client tokens, including those of failed starts (:mod:`nightferry.testing.fargate.client_tokens`);
 - a task passes through the states of ECS and has timestamps and a stop code; it has no exit code before it stops, and
   StopTask returns before the task has stopped;
 - ECS forgets a stopped task after an hour; state changes are events in the deployment's log group, some of them
@@ -27,15 +27,22 @@ from io import BytesIO
 from typing import Any
 
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, parse_arn_id
+from nightferry.contract import EXITED_REASON, RESULTS_VARIABLE, ExitCode, Naming, StopCode, parse_arn_id
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
+from nightferry.states.data.errors import NotRedrivable
 from nightferry.testing import small_moto
-from nightferry.testing.client_tokens import ClientTokens, TokenConflict
-from nightferry.testing.task_script import TaskScript
+from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
+from nightferry.testing.fargate.commands import CommandResult, run_command
+from nightferry.testing.fargate.executions import SECURITY_GROUP, StartRefused, Tasks, WorkflowExecutions
+from nightferry.testing.fargate.objects import Objects
+from nightferry.testing.fargate.task_output import lower_names, to_task_output, upper_names
+from nightferry.testing.fargate.task_script import TaskScript
 
 _STOPPED_TASK_RETENTION = timedelta(hours=1)
 _POLL_SECONDS = 0.02  # between two checks of the server for a shutdown
+_SIGNED = "AWS4-HMAC-SHA256 Credential"  # moto reads the service from the scope that follows, and no signature
 _ECS = "AmazonEC2ContainerServiceV20141113"
 
 
@@ -72,6 +79,7 @@ class FakeFargate:
         self._tokens = ClientTokens(self._clock, self._read_stop)
         self._errors: deque[tuple[str, int, str, str]] = deque()
         self._lost: list[str] = []
+        self._resources = AwsResources(project.catalog, project.environment(environment))
         self._histories: dict[str, list[dict[str, Any]]] = {}
         self._keys: set[str] = set()
         self._held = ""
@@ -94,8 +102,25 @@ class FakeFargate:
         """Execute the next calls of an operation, but return an error of the server instead of their responses."""
         self._lost.extend([operation] * times)
 
+    def command(self, *arguments: str) -> CommandResult:
+        """Run ``nightferry`` with these arguments in this process, in the project's folder and the time of the clock.
+
+        With a :class:`~nightferry.testing.FakeClock`, the command takes only the time of its requests: well below a
+        second for a task of some seconds, whose log AWS completes in half a minute.
+        """
+        return run_command(self._project.root, arguments, self.variables, self._clock)
+
+    @property
+    def published(self) -> list[dict[str, Any]]:
+        """The messages that workflows have published: ``TopicArn``, ``Message`` and ``Subject``."""
+        return self._executions.published
+
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
-        """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``."""
+        """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``.
+
+        The execution is no longer run by its definition.
+        """
+        self._executions.forget(execution)
         self._histories[execution] = events
         for machine in self._backend("stepfunctions").state_machines:
             for found in machine.executions:
@@ -200,16 +225,25 @@ class FakeFargate:
         placement = {
             "cluster": cluster.arn,
             "subnets": list(self._settings.subnets),
-            "security_groups": ["sg-0a1b2c3d4e5f60002"],
+            "security_groups": [SECURITY_GROUP],
             "log_group": names.log_group,
         }
         self._backend("ssm").put_parameter(
             names.network_parameter, "", json.dumps(placement), "String", "", "", False, [], "text", None, None
         )
         role = f"arn:aws:iam::{self._settings.account}:role/workflow"
+        self._objects = Objects(self._settings.account, self._settings.partition, self._settings.region)
+        machines = self._backend("stepfunctions")
+        self._executions = WorkflowExecutions(
+            self._resources,
+            self._clock,
+            Tasks(self._start_task, self._find_end, self._request_stop),
+            self._objects,
+            machines,
+        )
         for workflow in self._project.catalog.workflows.values():
-            definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-            self._backend("stepfunctions").create_state_machine(names.state_machine(workflow.name), definition, role)
+            definition = json.dumps(self._executions.render(workflow))
+            machines.create_state_machine(names.state_machine(workflow.name), definition, role)
 
     def _backend(self, service: Any) -> Any:
         from moto.backends import get_backend
@@ -251,6 +285,16 @@ class FakeFargate:
                     return self._stop_task(start_response, json.loads(body))
                 case "GetExecutionHistory" if (name := _last(body, "executionArn")) in self._histories:
                     return _json(start_response, {"events": self._histories[name]})
+                case "GetExecutionHistory" if events := self._executions.history(_get(body, "executionArn")):
+                    return _json(start_response, {"events": events})
+                case "RedriveExecution":
+                    return self._redrive(start_response, _get(body, "executionArn"))
+                case "StartExecution":
+                    return self._start_execution(environ, start_response)
+                case "StopExecution" if self._executions.knows(_get(body, "executionArn")):
+                    request = json.loads(body)
+                    self._executions.stop(request["executionArn"], request.get("error"), request.get("cause"))
+                    return _json(start_response, {"stopDate": self._clock.now().timestamp()})
                 case "FilterLogEvents":
                     request = json.loads(body)
                     group = self._backend("logs").groups.get(request["logGroupName"])
@@ -292,6 +336,23 @@ class FakeFargate:
         self._tokens.remember(request, started)
         return _json(start_response, started)
 
+    def _start_execution(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        response = b"".join(self._moto(environ, start_response))
+        arn = json.loads(response).get("executionArn")
+        for machine in self._backend("stepfunctions").state_machines:
+            for model in machine.executions:
+                if model.execution_arn == arn:
+                    self._executions.begin(model)
+        return [response]
+
+    def _redrive(self, start_response: Any, arn: str) -> Iterable[bytes]:
+        try:
+            return _json(start_response, {"redriveDate": self._executions.redrive(arn).timestamp()})
+        except KeyError:
+            return _error(start_response, 400, "ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        except NotRedrivable as problem:
+            return _error(start_response, 400, "ExecutionNotRedrivable", f"Execution is not redrivable: {problem}")
+
     def _read_stop(self, arn: str) -> datetime | None:
         return self._tasks[parse_arn_id(arn)].stopped
 
@@ -320,13 +381,50 @@ class FakeFargate:
         return response
 
     def _stop_task(self, start_response: Any, request: Mapping[str, Any]) -> Iterable[bytes]:
-        task = self._tasks.get(parse_arn_id(str(request["task"])))
-        if task is None:
+        arn = str(request["task"])
+        if (task := self._tasks.get(parse_arn_id(arn))) is None:
             return _error(start_response, 400, "InvalidParameterException", "The referenced task was not found.")
-        if task.stop is None:
-            task.stop = (self._seconds(task), request.get("reason", "Task stopped by user"))
-            task.model.desired_status = "STOPPED"
+        self._request_stop(arn, request.get("reason", "Task stopped by user"))
         return _json(start_response, {"task": {"taskArn": task.model.task_arn, "desiredStatus": "STOPPED"}})
+
+    # ── tasks of workflows ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_task(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Call RunTask with the parameters of a state, as a request of Step Functions. Raises StartRefused."""
+        request = {"startedBy": "AWS Step Functions", **lower_names(parameters)}
+        body = json.dumps(request).encode()
+        scope = f"fake/20260101/{self._settings.region}/ecs/aws4_request"
+        from werkzeug.test import create_environ
+
+        environ = create_environ(
+            method="POST",
+            base_url=self.url,
+            data=body,
+            headers={
+                "X-Amz-Target": f"{_ECS}.RunTask",
+                "Content-Type": "application/x-amz-json-1.1",
+                "Authorization": f"{_SIGNED}={scope}",
+            },
+        )
+        status: list[str] = []
+        response = json.loads(b"".join(self._run_task(environ, lambda found, *_: status.append(found), body)))
+        if not status[0].startswith("200"):
+            raise StartRefused(str(response["__type"]).rpartition("#")[2], str(response.get("message", "")))
+        started: dict[str, Any] = upper_names(response)
+        return started
+
+    def _find_end(self, arn: str) -> dict[str, Any] | None:
+        """Return the description of a stopped task with the members of runTask.sync's output; else None."""
+        task = self._tasks[parse_arn_id(arn)]
+        if task.stopped is None:
+            return None
+        return to_task_output(task.model, task.name, task.status, task.script.container_reason)
+
+    def _request_stop(self, arn: str, reason: str) -> None:
+        task = self._tasks[parse_arn_id(arn)]
+        if task.stop is None:
+            task.stop = (self._seconds(task), reason)
+            task.model.desired_status = "STOPPED"
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -341,6 +439,7 @@ class FakeFargate:
                 self._change(task)
             elif task.stopped is not None and self._clock.now() - task.stopped > _STOPPED_TASK_RETENTION:
                 self._backend("ecs").tasks[self._settings.cluster].pop(task.model.task_arn, None)
+        self._executions.advance()
 
     def _change(self, task: _Task) -> None:
         script, now = task.script, self._seconds(task)
@@ -375,10 +474,20 @@ class FakeFargate:
         for container in model.containers:
             container.exitCode, container.last_status = exit_code, "STOPPED"
             container.reason = task.script.container_reason
+        if exit_code == ExitCode.SUCCESS and task.script.result is not None:
+            self._store_result(task, task.script.result)
         self._set_status(task, "STOPPED")
         # AWS repeats some events, and delivers some of them out of order.
         self._write_event(task)
         self._write_event(task, status="RUNNING", version=stale)
+
+    def _store_result(self, task: _Task, result: Mapping[str, Any]) -> None:
+        """Store the result of a task for later steps of its workflow, as the job would."""
+        for override in task.model.overrides.get("containerOverrides", []):
+            for variable in override.get("environment", []):
+                if variable["name"] == RESULTS_VARIABLE:
+                    bucket, _, folder = variable["value"].removeprefix("s3://").partition("/")
+                    self._objects.write(bucket, f"{folder}/{task.model.id}.json", json.dumps(result).encode())
 
     def _publish_lines(self, task: _Task) -> None:
         group = self._backend("logs").groups[self._naming.log_group]
@@ -426,8 +535,12 @@ class FakeFargate:
         stream.put_log_events([{"timestamp": int(self._clock.now().timestamp() * 1000), "message": json.dumps(event)}])
 
 
+def _get(body: bytes, key: str) -> str:
+    return str(json.loads(body).get(key, ""))
+
+
 def _last(body: bytes, key: str) -> str:
-    return str(json.loads(body).get(key, "")).rpartition(":")[2]
+    return _get(body, key).rpartition(":")[2]
 
 
 def _json(start_response: Any, response: Any) -> Iterable[bytes]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nightferry.contract import StopCode
 
@@ -27,6 +28,7 @@ class TaskScript:
     If ``stopped`` is None, the task runs until it is stopped, and exits with code 143 ``stopping`` seconds later. A
     task with ``fails`` never starts, for that reason. With ``refused``, RunTask returns that failure and starts
     nothing. ``stop_code`` is ECS's reason for the end at ``stopped``, such as ``TerminationNotice`` for a retired host.
+    ``result`` is what the job returns, which later steps of its workflow read.
     """
 
     pending: float = 0.2
@@ -38,4 +40,5 @@ class TaskScript:
     refused: str | None = None
     container_reason: str | None = None
     stop_code: str = StopCode.EXITED
+    result: Mapping[str, Any] | None = None
     stopping: float = 0.3
