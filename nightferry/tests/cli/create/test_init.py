@@ -128,3 +128,8 @@ def test_a_new_project_passes_its_own_checks(folder: Path) -> None:
     write_project(parse_name(LONGEST_NAME), folder / LONGEST_NAME)
     run(folder / LONGEST_NAME, "mypy")
     run(folder / LONGEST_NAME, "pytest")
+    programs = Path(sys.executable).parent
+    zizmor = (programs / "zizmor", "--offline", "--persona", "pedantic", ".github/workflows/ci.yml")
+    subprocess.run(zizmor, cwd=folder / LONGEST_NAME, check=True)
+    if (programs / "hadolint").exists():  # only for Linux on x86-64
+        subprocess.run([programs / "hadolint", "Dockerfile"], cwd=folder / LONGEST_NAME, check=True)
