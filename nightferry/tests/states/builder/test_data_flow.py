@@ -62,8 +62,11 @@ class Interpretation:
                 for step in steps:
                     self.walk(step)
             case Parallel(branches=branches):
+                before = list(self.results)
                 for branch in branches:
-                    replace(self, results=list(self.results)).walk(branch)
+                    inner = replace(self, results=list(before))
+                    inner.walk(branch)
+                    self.results += inner.results[len(before) :]
             case ForEach(items=items):
                 for item in self.read(items) if isinstance(items, Value) else items:
                     replace(self, results=list(self.results), item=item).walk(body.body)
@@ -200,7 +203,10 @@ class Drawing(random.Random):
             case "steps":
                 return Steps(*(self.body(place, depth - 1) for _ in range(self.randint(1, 4))))
             case "parallel":
-                return Parallel(*(self.body(place.copy(), depth - 1) for _ in range(self.randint(1, 2))))
+                before, places = len(place.visible), [place.copy() for _ in range(self.randint(1, 2))]
+                parallel = Parallel(*(self.body(inner, depth - 1) for inner in places))
+                place.visible += [step for inner in places for step in inner.visible[before:]]
+                return parallel
             case "each":
                 items: Any = self.choice([*place.lists(), None])
                 inner = Place(list(place.visible), ())

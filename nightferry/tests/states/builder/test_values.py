@@ -143,6 +143,35 @@ def test_a_missing_result_fails_the_step_that_reads_it() -> None:
     assert len(world.ran) == 1
 
 
+def test_results_of_parallel_branches_are_known_after_them() -> None:
+    first = RunTask(A, args=["x"])
+    body = Steps(
+        ForEach(
+            ["item"],
+            Steps(
+                Parallel(
+                    Steps(first, Parallel(RunTask(B, args=[Output(A, "n")]), name="inner")),
+                    Choose(When(Input("n") > 0, RunTask(C))),
+                    Steps(RunTask(A), Choose(When(Input("n") > 0, RunTask(C)))),
+                ),
+                RunTask(C, args=[Output(first, "n"), Output(B, "n"), Item(), Format("{}", Output(first, "n"))]),
+            ),
+        ),
+    )
+    for n in (0, 1):
+        runs = execute(body, {"n": n}, a=lambda *_: {"n": 1}, b=lambda _, arguments: {"n": arguments[0] + "b"})
+        assert runs[-1] == ("c", {}, ["1", "1b", "item", "1"])
+
+
+def test_a_branch_that_ends_with_a_choice_passes_its_result_on() -> None:
+    branch = Steps(RunTask(A), Choose(When(Input("n") > 0, RunTask(C))))
+    body = Steps(Parallel(branch), RunTask(B, args=[Output(A, "n")]))
+    for n, names in ((0, ["a", "b"]), (1, ["a", "c", "b"])):
+        runs = execute(body, {"n": n}, a=lambda *_: {"n": 1})
+        assert [name for name, *_ in runs] == names
+        assert runs[-1] == ("b", {}, ["1"])
+
+
 def test_only_a_result_that_is_read_is_stored() -> None:
     rendered = render_workflow(Steps(RunTask(A), RunTask(B), RunTask(C, args=[Output(B, "n")])), results=FOLDER)
     assert rendered.results == ("b",)
@@ -231,6 +260,14 @@ LOAD = RunTask(A)
         (
             lambda: Parallel(RunTask(A), RunTask(B, args=[Output(A)])),
             "the task runs in a branch of 'parallel', where this step cannot read its result",
+        ),
+        (
+            lambda: Steps(Parallel(RunTask(A), RunTask(A)), RunTask(B, args=[Output(A)])),
+            "2 earlier steps run this task",
+        ),
+        (
+            lambda: Steps(Parallel(ForEach([1], RunTask(A), name="all")), RunTask(B, args=[Output(A)])),
+            "the task runs once for each item of 'all'",
         ),
         (
             lambda: Steps(ForEach([1], RunTask(A), name="all"), RunTask(B, args=[Output(A)])),

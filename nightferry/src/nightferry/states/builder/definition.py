@@ -227,11 +227,13 @@ class _Scope:
         self.finished.append(self.machine.results.add(step, name, state))
         return name, exits
 
-    def _render_nested(self, body: Body, *, each: str | None, place: str) -> JsonObject:
+    def _render_nested(self, body: Body, *, each: str | None, place: str) -> tuple[JsonObject, list[Result]]:
+        """Return the states of a branch or iteration, and the results that are known at its end."""
         scope = _Scope(self.machine, list(self.finished), each, self.always)
         start = scope.render_branch(body)
-        self.machine.results.hide(scope.finished[len(self.finished) :], place)
-        return {"StartAt": start, "States": scope.states}
+        results = scope.finished[len(self.finished) :]
+        self.machine.results.hide(results, place)
+        return {"StartAt": start, "States": scope.states}, results
 
     def _render_for_each(self, step: ForEach) -> tuple[str, _Exits]:
         task = next(runs(step.body), None)
@@ -247,18 +249,19 @@ class _Scope:
             start, exits = self._add(f"{name}: items", items | {"Assign": {f"{variable}.$": "$"}})
             state["ItemsPath"] = f"${variable}"
         each, following = self._add(name, state)
-        state["ItemProcessor"] = {
-            "ProcessorConfig": {"Mode": "INLINE"},
-            **self._render_nested(step.body, each=each, place=f"once for each item of '{each}'"),
-        }
+        processor, _ = self._render_nested(step.body, each=each, place=f"once for each item of '{each}'")
+        state["ItemProcessor"] = {"ProcessorConfig": {"Mode": "INLINE"}, **processor}
         state["ResultPath"] = None
         _link(exits, each)
         return start or each, following
 
     def _render_parallel(self, step: Parallel) -> tuple[str, _Exits]:
         place = f"in a branch of '{step.name}'"
-        branches = [self._render_nested(branch, each=self.each, place=place) for branch in step.branches]
-        return self._add(step.name, {"Type": "Parallel", "Branches": branches, "ResultPath": None})
+        rendered = [self._render_nested(branch, each=self.each, place=place) for branch in step.branches]
+        state = {"Type": "Parallel", "Branches": [branch for branch, _ in rendered], "ResultPath": None}
+        for index, (_, results) in enumerate(rendered):
+            self.finished += self.machine.results.lift(results, state, index)
+        return self._add(step.name, state)
 
     def _render_choose(self, step: Choose) -> tuple[str, _Exits]:
         choices: list[JsonObject] = []

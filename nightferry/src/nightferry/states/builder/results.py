@@ -21,12 +21,18 @@ _FOLDER = re.compile(r"(\$\{bucket:[^{}]+\})/(.+)")
 
 @dataclass
 class Result:
-    """The result of one step. ``variable`` is set when a later step reads it."""
+    """The result of one step. ``variable`` is set when a later step reads it.
+
+    ``state`` is the step's state. After a Parallel, it is the Parallel's, and ``inner`` is the result in the branch
+    with the index ``branch``, whose variables exist only there.
+    """
 
     step: RunTask
     name: str
     state: JsonObject
     variable: str | None = None
+    inner: Result | None = None
+    branch: int = 0
 
 
 class Results:
@@ -36,6 +42,7 @@ class Results:
         self._steps = list(runs(body))
         self._folder = None if folder is None else _FOLDER.fullmatch(folder.rstrip("/"))
         self._results: list[Result] = []
+        self._lifted: list[Result] = []
         self._hidden: list[tuple[Result, str]] = []
         self._variables = set(_RESERVED)
 
@@ -44,6 +51,12 @@ class Results:
         result = Result(step, name, state)
         self._results.append(result)
         return result
+
+    def lift(self, results: Sequence[Result], parallel: JsonObject, branch: int) -> list[Result]:
+        """Return the results of a branch for the steps after its Parallel state."""
+        lifted = [Result(one.step, one.name, parallel, inner=one, branch=branch) for one in results]
+        self._lifted += lifted
+        return lifted
 
     def hide(self, results: Sequence[Result], place: str) -> None:
         """Note that steps ran in a ``place`` whose results later steps cannot read."""
@@ -84,9 +97,14 @@ class Results:
             raise ValueError(
                 f"{output!r}: its step replaces the command of the task, so that no main returns a result. Use args."
             )
+        return format_path(f"${self._require_variable(result)}", output.members)
+
+    def _require_variable(self, result: Result) -> str:
+        if result.inner is not None:
+            self._require_variable(result.inner)
         if result.variable is None:
             result.variable = self.make_variable(result.name)
-        return format_path(f"${result.variable}", output.members)
+        return result.variable
 
     def add_reading_states(self, states: JsonObject) -> JsonObject:
         """Return ``states`` with a state after each task whose result is read, at any depth."""
@@ -96,10 +114,27 @@ class Results:
             found[name] = state
             for part in [*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
                 part["States"] = self.add_reading_states(part["States"])
+            if state["Type"] == "Parallel":
+                self._pass_on(name, state)
             if (result := read.get(id(state))) is not None:
                 reading = f"{name}: result"
                 found[reading] = self._split(result, reading)
         return found
+
+    def _pass_on(self, name: str, parallel: JsonObject) -> None:
+        """Add a last state to each branch of a Parallel whose results are read after it, and assign them there."""
+        passed = [one for one in self._lifted if one.state is parallel and one.variable]
+        for index in sorted({one.branch for one in passed}):
+            states, last = parallel["Branches"][index]["States"], f"{name}: results of branch {index + 1}"
+            for state in states.values():
+                if state.pop("End", False) or state["Type"] == "Succeed":
+                    state |= {"Type": "Pass" if state["Type"] == "Succeed" else state["Type"], "Next": last}
+            found = {
+                f"{one.variable}.$": f"${one.inner.variable}" for one in passed if one.inner and one.branch == index
+            }
+            states[last] = {"Type": "Pass", "Parameters": found, "End": True}
+        if passed:
+            parallel["Assign"] = {f"{one.variable}.$": f"$[{one.branch}].{one.variable}" for one in passed}
 
     def _split(self, result: Result, reading: str) -> JsonObject:
         """Return the state that follows the task's and reads its result."""
