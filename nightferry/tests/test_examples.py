@@ -7,10 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from nightferry.environments.project import Project
+from nightferry.testing.aws_provider.deployment import Deployment
+from nightferry.testing.iam.account import EnforcedAccount
+from nightferry.testing.iam.agent import Agent
+from nightferry.testing.iam.services import Services, make_object_event
 from nightferry.testing.tiers import LONG
 from tests.cli.terminal import nightferry, nightferry_process
 
@@ -99,3 +106,55 @@ def test_regional_sales_runs_for_each_region(tmp_path: Path, content: str, sums:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     messages = [json.loads(line)["message"] for line in nightferry(project, "logs", "sales").stdout.splitlines()]
     assert sorted(message for message in messages if ": " in message) == sums
+
+
+MOTO_ACCOUNT = "123456789012"
+MANIFEST = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}'
+
+
+@contextmanager
+def deploy(name: str, url: str, folder: Path) -> Iterator[tuple[Services, EnforcedAccount]]:
+    """Apply an example's Terraform on moto with IAM enforced. Its jobs run with the roles of the environment."""
+    project_folder = copy(name, folder)
+    file = project_folder / "environments" / "test.toml"
+    file.write_text(file.read_text().replace("111111111111", MOTO_ACCOUNT))
+    project = Project.find(project_folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)  # in which the jobs find their modules, as in the image
+        deployment = Deployment(project.catalog, project.environment("test"), folder / "applied")
+        deployment.apply("first")
+        account = EnforcedAccount(url, "us-east-1")
+        account.administer("ecr").put_image(repositoryName=name, imageTag="first", imageManifest=MANIFEST)
+        account.enforce()
+        agent = Agent(account, {})
+        yield (
+            Services(account, agent, deployment.resources.aws.cluster, deployment.root / ".terraform"),
+            account,
+        )
+
+
+@pytest.mark.long
+def test_csv_report_runs_on_an_emulated_aws(emulated_aws: str, tmp_path: Path) -> None:
+    with deploy("csv-report", emulated_aws, tmp_path) as (services, account):
+        s3 = account.administer("s3")
+        s3.put_object(
+            Bucket="csv-report-test-files", Key="incoming/orders.csv", Body=b"region,amount\nnorth,120\nnorth,40\n"
+        )
+        services.invoke(
+            "csv-report-test-orders-arrived-trigger", make_object_event("csv-report-test-files", "incoming/orders.csv")
+        )
+        report = s3.get_object(Bucket="csv-report-test-files", Key="reports/orders.json")["Body"].read()
+        assert json.loads(report) == {"north": 160}
+        assert all(call["allowed"] for call in account.calls())
+
+
+@pytest.mark.long
+def test_regional_sales_runs_on_an_emulated_aws(emulated_aws: str, tmp_path: Path) -> None:
+    with deploy("regional-sales", emulated_aws, tmp_path) as (services, account):
+        account.administer("s3").put_object(
+            Bucket="regional-sales-test-files", Key="incoming/sales.csv", Body=b"region,amount\nnorth,120\nsouth,80\n"
+        )
+        machine = f"arn:aws:states:us-east-1:{MOTO_ACCOUNT}:stateMachine:regional-sales-test-sales"
+        uri = "s3://regional-sales-test-files/incoming/sales.csv"
+        services.run_workflow(machine, {"uri": uri, "key": "incoming/sales.csv"})
+        assert all(call["allowed"] for call in account.calls())
