@@ -212,6 +212,14 @@ def test_values_supply_settings_and_their_names_are_checked(world: World) -> Non
         world.catalog.task("open", main="acme_flow.jobs:open")
 
 
+def test_computed_arguments_supply_what_a_task_requires_at_its_start(world: World) -> None:
+    task = world.catalog.task("plain", main="acme_flow.jobs:plain", required_at_start=["REGION", "COUNT"])
+    each = ForEach(["eu"], RunTask(task, args=["--region", Item()], env={"COUNT": Input("count")}))
+    world.catalog.workflow("both", each)
+    with pytest.raises(MissingSetting, match="requires COUNT at each start, and state 'plain' does not supply it"):
+        world.catalog.workflow("one", ForEach(["eu"], RunTask(task, args=["--region", Item()])))
+
+
 def test_a_schedule_or_trigger_supplies_what_the_workflow_reads(world: World) -> None:
     catalog, bucket = world.catalog, world.catalog.buckets["files"]
 

@@ -6,14 +6,17 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from threading import Thread
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import pytest
 from pydantic import BaseModel
 
 from nightferry import JobSettings, Run, background_task
 from nightferry.contract import RESULT_LIMIT, RESULTS_VARIABLE
+from nightferry.job import Runtime
 from nightferry.testing import RunResult, run_job
 
 
@@ -80,6 +83,34 @@ def test_a_job_without_a_result(tmp_path: Path) -> None:
         "The job returned nothing, but a later step of the workflow reads its result. Return an object on each path of "
         "the function."
     ]
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """ECS's metadata, which the container's agent does not have at the first request."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        found = len(self.requests) > 1
+        self.send_response(200 if found else 503)
+        self.end_headers()
+        self.wfile.write(b'{"TaskARN": "arn:aws:ecs:us-east-1:1:task/cluster/abc"}' if found else b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
+
+
+def test_the_id_of_the_run_is_that_of_the_ecs_task() -> None:
+    variable = "ECS_CONTAINER_METADATA_URI_V4"
+    environ = {RESULTS_VARIABLE: "s3://bucket/results/load"}
+    assert "the run has no ID by which its result can be found" in Runtime.read("load", environ).problems[0]
+    with HTTPServer(("127.0.0.1", 0), Metadata) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        runtime = Runtime.read("load", {**environ, variable: f"http://127.0.0.1:{server.server_port}/v4"})
+        server.shutdown()
+    assert (runtime.run_id, runtime.problems) == ("abc", ())
+    assert Metadata.requests == ["/v4/task"] * 2
 
 
 class Pair(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from nightferry.catalog.declarations import Task
+
+
+_WORD = re.compile(r"'((?:[^'\\]|\\.)*)'")  # a text in a call of an intrinsic function
 
 
 # ── declarations ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,7 +80,8 @@ def check_definition(
 ) -> None:
     """Check that each Task state of a definition supplies what its task requires at a start. Raises MissingSetting.
 
-    A state whose variables or command are computed when the workflow runs is not checked.
+    A state whose variables or command are computed when the workflow runs is not checked, except for the words of a
+    command that are known.
     """
     for state, parameters in _find_task_starts(definition):
         name = str(parameters.get("TaskDefinition", "")).removeprefix("${task:").removesuffix("}")
@@ -127,10 +132,11 @@ def _read_override(parameters: Mapping[str, Any]) -> tuple[list[str] | None, lis
     computed = not isinstance(override, Mapping) or any(
         f"{member}.$" in override or isinstance(override.get(member), str) for member in ("Environment", "Command")
     )
-    if computed:
+    if computed and not str(override.get("Command.$", "")).startswith("States.Array("):
         return None, None
+    words = override.get("Command") or _WORD.findall(override.get("Command.$", ""))
     names = [str(item.get("Name")) for item in override.get("Environment") or () if isinstance(item, Mapping)]
-    return names, [str(word) for word in override.get("Command") or ()]
+    return names, [str(word) for word in words]
 
 
 # ── values of one run ─────────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ from nightferry.contract import (
     parse_scheduled_time,
 )
 
+_METADATA_ATTEMPTS = 3  # the address is the container's agent, which may be busy
 _METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
 
 
@@ -68,9 +69,15 @@ class Runtime:
             scheduled_at = parse_scheduled_time(environ.get(SCHEDULED_AT_VARIABLE))
         except ValueError:
             problems.append(f"{SCHEDULED_AT_VARIABLE} is not a time with an offset, such as 2026-11-01T05:30:00Z")
+        run_id = environ.get(RUN_VARIABLE) or _read_ecs_task_id(environ)
+        if run_id is None and environ.get(RESULTS_VARIABLE):
+            problems.append(
+                f"{RESULTS_VARIABLE} is set, but the run has no ID by which its result can be found, because ECS's "
+                "metadata could not be read"
+            )
         return cls(
             task=environ.get(TASK_VARIABLE) or name,
-            run_id=environ.get(RUN_VARIABLE) or _read_ecs_task_id(environ) or str(uuid.uuid4()),
+            run_id=run_id or str(uuid.uuid4()),
             execution=environ.get(EXECUTION_VARIABLE) or None,
             environment=environ.get(ENVIRONMENT_VARIABLE) or "",
             time_limit=limit,
@@ -101,5 +108,7 @@ def read_ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -
 
 
 def _read_ecs_task_id(environ: Mapping[str, str]) -> str | None:
-    arn = read_ecs_metadata("/task", environ).get("TaskARN")
-    return parse_arn_id(arn) if isinstance(arn, str) else None
+    for _ in range(_METADATA_ATTEMPTS if "ECS_CONTAINER_METADATA_URI_V4" in environ else 0):
+        if isinstance(arn := read_ecs_metadata("/task", environ).get("TaskARN"), str):
+            return parse_arn_id(arn)
+    return None

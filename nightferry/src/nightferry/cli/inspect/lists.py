@@ -66,6 +66,7 @@ def workflows(env: OptionalEnv = None, as_json: AsJson = False) -> None:
                     "description": workflow.description,
                     "tasks": list(workflow.tasks),
                     "overlap": workflow.overlap,
+                    "input": list(workflow.required),
                     "definition": dict(workflow.definition),
                     "declared_in": workflow.declared_in,
                     **({"last_execution": last.get(workflow.name)} if env else {}),

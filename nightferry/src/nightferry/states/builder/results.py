@@ -15,7 +15,8 @@ from nightferry.states.builder.values import Output
 JsonObject = dict[str, Any]
 
 _VARIABLE_LIMIT = 70  # of AWS's 80 characters, without the endings below
-_RESERVED = ("states", "input")  # JSONata's variable, and that of the input with its defaults
+# JSONata's variable, that of the input with its defaults, and that of the check of the overlap policy on AWS.
+_RESERVED = ("states", "input", "overlap_earlier")
 _FOLDER = re.compile(r"(\$\{bucket:[^{}]+\})/(.+)")
 
 
