@@ -19,7 +19,10 @@ HOUR = 3600
 
 @pytest.mark.parametrize(
     "takes",
-    [pytest.param(HOUR // 4, id="a quarter of an hour"), pytest.param(3 * HOUR, id="three hours", marks=pytest.mark.long)],
+    [
+        pytest.param(HOUR // 4, id="a quarter"),
+        pytest.param(3 * HOUR, id="three hours", marks=pytest.mark.long),
+    ],
 )
 def test_a_long_task_is_watched_to_its_last_line(
     backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, takes: int

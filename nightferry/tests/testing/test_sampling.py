@@ -25,8 +25,6 @@ def test_every_third_case_runs(tmp_path: Path, seed: str, expected: list[str]) -
     (tmp_path / "test_it.py").write_text(TEST)
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-m", "not long", "-p", "no:cacheprovider"]
     variables = {"TEST_SEED": seed, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading other plugins takes seconds
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True, check=True)
     cases = [line for line in done.stdout.splitlines() if "::" in line]
     assert cases == [*(f"test_it.py::test_cases[{n}]" for n in expected), "test_it.py::test_single"]

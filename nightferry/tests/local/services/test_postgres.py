@@ -60,6 +60,32 @@ def test_a_server_starts_although_a_killed_one_still_executes_a_statement(server
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_server_starts_although_the_last_one_is_still_ending(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.start()
+    run, failures = Postgres._run, []
+    with contextlib.closing(psycopg.connect(server.conninfo())) as connection:
+        # A smart shutdown refuses new connections, and waits for the open one.
+        run(server, "pg_ctl", "stop", "-D", str(server.data), "-m", "smart", "-W")
+        while server.is_running():
+            time.sleep(0.01)
+
+        def end_after_failure(server: Postgres, *arguments: str, check: bool = True) -> int:
+            try:
+                return run(server, *arguments, check=check)
+            except PostgresFailed as failure:
+                failures.append(str(failure))
+                connection.close()
+                raise
+
+        monkeypatch.setattr(Postgres, "_run", end_after_failure)
+        assert server.start()
+    assert "running in data directory" in failures[0] or "running in data directory" in server.log.read_text()
+    with psycopg.connect(server.conninfo()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_folder_that_is_not_a_database_is_not_overwritten(server: Postgres) -> None:
     server.data.mkdir(parents=True)
     (server.data / "diary.txt").write_text("mine")

@@ -30,7 +30,7 @@ from nightferry.errors import MissingExtra, needs_extra
 USER = "postgres"
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
-ORPHAN_TIMEOUT_SECONDS = 30
+LAST_SERVER_TIMEOUT_SECONDS = 30
 # The kernel limits socket paths to 107 bytes. This leaves space for "/.s.PGSQL.5432.lock".
 _SOCKET_DIRECTORY_BYTES = 85
 
@@ -80,19 +80,22 @@ class Postgres:
             for name, value in (self.settings or {}).items():
                 options += ["-c", f"{name}={value}"]
             start = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_TIMEOUT_SECONDS)]
-            self._start_after_orphans(*start, "-o", " ".join(options))
+            self._start_after_last(*start, "-o", " ".join(options))
             return True
 
-    def _start_after_orphans(self, *arguments: str) -> None:
-        """Run pg_ctl. Repeat it while backends of a killed server, which finish their statement first, prevent it."""
-        deadline = time.monotonic() + ORPHAN_TIMEOUT_SECONDS
+    def _start_after_last(self, *arguments: str) -> None:
+        """Run pg_ctl. Repeat it while the last server on the data directory prevents it.
+
+        That server may still be ending, such as that of a killed engine, or its backends finish their statement first.
+        """
+        deadline = time.monotonic() + LAST_SERVER_TIMEOUT_SECONDS
         while True:
-            killed = (self.data / "postmaster.pid").exists() and not self.is_alive()
+            has_last = (self.data / "postmaster.pid").exists()
             try:
                 self._run("pg_ctl", *arguments)
                 return
             except PostgresFailed as failure:
-                if not killed or time.monotonic() > deadline:
+                if not has_last or time.monotonic() > deadline:
                     tail = self._read_log_tail()
                     raise PostgresFailed(f"{failure}\nLast lines of its log ({self.log}):\n{tail}") from None
             time.sleep(0.2)
