@@ -74,6 +74,11 @@ class Verbs(VerbGroup):
                 "lists:workflows",
                 "List the declared workflows; with --env, also the result of each workflow's last execution.",
             ),
+            (
+                "notifications",
+                "notifications:app",
+                "List the notices of this machine with their recipients, or send a test notice.",
+            ),
             ("schedules", "lists:schedules", "List the declared schedules with the settings of an environment."),
             ("triggers", "lists:triggers", "List the declared object triggers with the settings of an environment."),
             ("next", "next_fires:next_fires", "Show the next times of schedules, in their own time zone and in UTC."),

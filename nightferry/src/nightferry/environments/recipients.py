@@ -66,3 +66,10 @@ class Recipients(BaseModel):
                 "URL was committed, create a new webhook"
             )
         return name
+
+
+def describe_recipients(recipients: Recipients | None) -> list[str]:
+    """Return the recipients for a message: the addresses, and the chats with the names of their secrets."""
+    if recipients is None:
+        return []
+    return [*recipients.emails, *(f"{chat.capitalize()} ({secret})" for chat, secret in recipients.webhooks)]

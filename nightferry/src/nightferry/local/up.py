@@ -28,6 +28,7 @@ from nightferry.local.monitoring.changes import ChangeWatch
 from nightferry.local.monitoring.failures import FailureLog
 from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import Metrics
+from nightferry.local.monitoring.notice_log import NoticeLog
 from nightferry.local.monitoring.retention import Retention
 from nightferry.local.monitoring.status_server import HOST, create_server, listen
 from nightferry.local.runs.starts import Starter
@@ -68,6 +69,7 @@ def create_components(up: RunningEngine) -> list[Component]:
         ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
         Retention(up.store, environment.engine),
         ChangeWatch(up.project, environment),
+        NoticeLog(up.store, environment),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Secret
 from nightferry.catalog.secret_users import SecretUse, find_secrets
 from nightferry.cli.terminal.options import AsJson, Env, print_json, print_status
 from nightferry.cli.terminal.tables import print_table
@@ -105,14 +106,25 @@ def list_secrets(env: Env = "local", as_json: AsJson = False) -> None:
 
 
 def _find(project: Project, environment: Environment) -> dict[str, SecretUse]:
-    """Return the secrets of an environment. Services are local; an optional secret may not exist on AWS."""
+    """Return the secrets of an environment. Services are local; an optional secret may not exist on AWS.
+
+    Webhooks are optional on this machine, where only test notices are sent.
+    """
     if environment.aws is None:
-        return find_secrets(project.catalog, services=True)
+        return find_secrets(project.catalog, services=True) | _find_webhooks(environment)
     found = find_secrets(project.catalog, services=False)
     return {
         name: SecretUse(use.secret, use.users, use.optional and name not in environment.aws.secrets)
         for name, use in found.items()
-    }
+    } | _find_webhooks(environment)
+
+
+def _find_webhooks(environment: Environment) -> dict[str, SecretUse]:
+    found: dict[str, tuple[str, ...]] = {}
+    for topic, recipients in environment.notices.items():
+        for chat, secret in recipients.webhooks:
+            found[secret] = (*found.get(secret, ()), f"notices of {topic} to {chat.capitalize()}")
+    return {name: SecretUse(Secret(name), users, environment.aws is None) for name, users in found.items()}
 
 
 def _format_users(catalog: Catalog, use: SecretUse) -> str:

@@ -38,7 +38,9 @@ class Lines(StoreFile):
         ).fetchall()
         return [_parse_row(row) for row in reversed(rows)]
 
-    def add_notification(self, token: str, topic: str, subject: str | None, message: str, execution: str) -> None:
+    def add_notification(
+        self, token: str, topic: str, subject: str | None, message: str, execution: str | None = None
+    ) -> None:
         """Add a notification, once per token."""
         self._db.execute(
             "INSERT OR IGNORE INTO notification (topic, subject, message, time, execution, token)"
@@ -46,9 +48,18 @@ class Lines(StoreFile):
             (topic, subject, message, format_time(now()), execution, token),
         )
 
-    def notifications(self) -> list[dict[str, Any]]:
-        """Return all notifications, oldest first."""
-        return [dict(row) for row in self._db.execute("SELECT * FROM notification ORDER BY id")]
+    def notifications(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the notifications after an ID, oldest first."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM notification WHERE id > ? ORDER BY id", (after,))]
+
+    def newest_notifications(self, limit: int) -> list[dict[str, Any]]:
+        """Return the newest notifications, newest first."""
+        rows = self._db.execute("SELECT * FROM notification ORDER BY id DESC LIMIT ?", (limit,))
+        return [dict(row) for row in rows]
+
+    def last_notification(self) -> int:
+        """Return the ID of the newest notification, or 0."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM notification").fetchone()[0])
 
 
 def _parse_row(row: sqlite3.Row) -> LogLine:

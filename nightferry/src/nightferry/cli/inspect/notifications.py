@@ -1,0 +1,148 @@
+"""``nightferry notifications``: list the notices of this machine, or send a test notice."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
+from nightferry.cli.terminal.tables import print_table
+from nightferry.environments.aws_resources import AwsResources
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.environments.recipients import describe_recipients
+from nightferry.errors import NightferryError, UnknownName
+from nightferry.job.redaction import redact
+from nightferry.lambdas import chat_notice
+
+_DELIVERY_SECONDS = 20.0
+
+app = typer.Typer(
+    help="List the notices of this machine with their recipients, or send a test notice.",
+    invoke_without_command=True,
+    add_completion=False,
+)
+
+
+class NoticesNotStored(NightferryError):
+    """Amazon SNS does not store messages, so the notices of an environment on AWS cannot be listed."""
+
+
+@app.callback()
+def notifications(
+    context: typer.Context,
+    env: Env = "local",
+    limit: Annotated[int, typer.Option(help="Maximum number of notices.", min=1)] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List the notices of this machine with their recipients, or send a test notice.
+
+    The newest notice comes first, as a chat would show it, with personal data and secrets masked. The engine on this
+    machine stores notices and does not send them.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    project = Project.find()
+    environment = project.environment(env)
+    if environment.backend == "aws":
+        raise NoticesNotStored(
+            f"The notices of {env} cannot be listed, because Amazon SNS does not store messages. The recipients have "
+            f"them. To check the recipients: nightferry verify --env {env}. To send a test notice: nightferry "
+            f"notifications test TOPIC --env {env}"
+        )
+    found = [_describe(environment, notice) for notice in _open_store(project, environment).newest_notifications(limit)]
+    if as_json:
+        print_json(found)
+        return
+    for notice in found:
+        recipients = ", ".join(notice["recipients"]) or "no recipients: add [notices.TOPIC] to the environment"
+        typer.echo(f"{notice['time']}  topic {notice['topic']}  to {recipients}")
+        typer.echo("".join(f"    {line}".rstrip() + "\n" for line in notice["text"].splitlines()))
+    if not found:
+        typer.echo("No notices.")
+
+
+@app.command(name="test")
+def send_test(
+    topic: Annotated[str, typer.Argument(help="Name of a topic of the catalog.", metavar="TOPIC")],
+    env: Env = "local",
+    as_json: AsJson = False,
+) -> None:
+    """Send a test notice to the recipients of a topic, and print what is known of each. Exit with 1 if one fails.
+
+    On this machine, the notice is stored and sent to each webhook whose secret is set here; e-mail is not sent. On AWS,
+    it is published to the topic.
+    """
+    project = Project.find()
+    environment = project.environment(env)
+    if topic not in project.catalog.topics:
+        raise UnknownName("topic", topic, project.catalog.topics)
+    subject = f"Test notice of {project.catalog.name} {env}"
+    message = (
+        f"This is a test of topic {topic}. Nothing has failed. It was sent with: nightferry notifications test {topic}"
+        f"{format_env_option(env)}"
+    )
+    if environment.backend == "aws":
+        from nightferry.aws.notices import publish_test
+
+        results = publish_test(AwsResources(project.catalog, environment), topic, subject, message)
+    else:
+        _open_store(project, environment).add_notification(f"test:{uuid.uuid4()}", topic, subject, message)
+        results = dict(_deliver_here(project, environment, topic, subject, message))
+    if as_json:
+        print_json({"topic": topic, "recipients": results})
+    else:
+        empty = f"Topic {topic} has no recipients. Add [notices.{topic}] to {environment.file}."
+        print_table(("Recipient", "Result"), list(results.items()), empty)
+    if any(result.startswith("not delivered") for result in results.values()):
+        raise typer.Exit(1)
+
+
+def _describe(environment: Environment, notice: dict[str, Any]) -> dict[str, Any]:
+    """Return a notice as its recipients would see it."""
+    rendered = chat_notice.read_notice(notice["topic"], notice["subject"], notice["message"])
+    return {
+        "time": notice["time"],
+        "topic": notice["topic"],
+        "execution": notice["execution"],
+        "recipients": describe_recipients(environment.notices.get(notice["topic"])),
+        "text": redact(chat_notice.render_text(rendered)),
+    }
+
+
+def _open_store(project: Project, environment: Environment) -> Any:
+    from nightferry.local.backend import LocalBackend
+
+    return LocalBackend(project, environment).store
+
+
+def _deliver_here(
+    project: Project, environment: Environment, topic: str, subject: str, message: str
+) -> Iterator[tuple[str, str]]:
+    """Send a notice to the webhooks whose URLs are secrets of this machine, and yield each recipient's result."""
+    from nightferry.local.services import secrets
+
+    recipients = environment.notices.get(topic)
+    if recipients is None:
+        return
+    for email in recipients.emails:
+        yield email, "stored; e-mail is sent only on AWS"
+    rendered = chat_notice.read_notice(topic, subject, message)
+    for chat, secret in recipients.webhooks:
+        name = f"{chat.capitalize()} ({secret})"
+        path = secrets.get_path(project.state, secret)
+        if not path.is_file():
+            yield name, f"stored; to send it, set the webhook: nightferry secrets set {secret}"
+            continue
+        deadline = time.monotonic() + _DELIVERY_SECONDS
+        try:
+            chat_notice.deliver(path.read_text("utf-8").strip(), chat_notice.render(rendered, chat), chat, deadline)
+        except (chat_notice.NotDelivered, UnicodeDecodeError) as problem:
+            reason = problem if isinstance(problem, chat_notice.NotDelivered) else f"{path} is not UTF-8 text."
+            yield name, f"not delivered: {reason}"
+        else:
+            yield name, "delivered"
