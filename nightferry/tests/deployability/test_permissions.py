@@ -22,8 +22,15 @@ from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
 from nightferry.testing.iam.report import find_unneeded, find_unused_actions, format_table
-from nightferry.testing.iam.services import Services, make_failure_event, make_object_event, make_stopped_event
+from nightferry.testing.iam.services import (
+    Services,
+    make_failure_event,
+    make_notice_event,
+    make_object_event,
+    make_stopped_event,
+)
 from tests.deployability.jobs import WorkSettings
+from tests.lambdas.chat import Chat, serve_chat
 from tests.lambdas.log_api import log_api
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +50,8 @@ parameters_key = "{KEYS}/parameters"
 guardduty_agent = "arn:aws:ecr:us-east-1:593207742271:repository/aws-guardduty-agent-fargate"
 [aws.new_relic_forwarder]
 license_key = "license-key"
+[notices.news]
+slack = "slack"
 [aws.buckets.vault]
 name = "org-test-vault"
 key = "{KEYS}/vault"
@@ -168,20 +177,26 @@ NOT_USED = {
 }
 
 
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with serve_chat() as chat:
+        yield chat
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
-def test_each_statement_is_needed(emulated_aws: str, tmp_path: Path) -> None:
+def test_each_statement_is_needed(emulated_aws: str, tmp_path: Path, chat: Chat) -> None:
     catalog = make_catalog()
     environment = parse("test", ENVIRONMENT, catalog, Path("environments/test.toml"))
     deployment = Deployment(catalog, environment, tmp_path)
     deployment.apply("first")
     account = EnforcedAccount(emulated_aws, "us-east-1")
-    prepare(account)
+    prepare(account, chat.url)
     account.enforce()
     agent = Agent(account, {})
     services = Services(account, agent, deployment.resources.aws.cluster, deployment.root / ".terraform")
 
-    steps = list(make_steps(services, catalog))
+    steps = list(make_steps(services, catalog, chat))
     needed: dict[tuple[str, str], Callable[[], object]] = {}
     for step in steps:
         before = len(account.calls())
@@ -207,7 +222,7 @@ def test_each_statement_is_needed(emulated_aws: str, tmp_path: Path) -> None:
     assert dispensable == []
 
 
-def make_steps(services: Services, catalog: Catalog) -> Iterator[Callable[[], object]]:
+def make_steps(services: Services, catalog: Catalog, chat: Chat) -> Iterator[Callable[[], object]]:
     """Yield each start of each declaration, which the removal of a statement repeats."""
     machine = "arn:aws:states:us-east-1:123456789012:stateMachine:proof-test"
     for workflow in catalog.workflows:
@@ -228,7 +243,9 @@ def make_steps(services: Services, catalog: Catalog) -> Iterator[Callable[[], ob
     yield partial(services.give_up, "proof-test-retries", "a" * 32)
     for function in ("newrelic-forwarder", "failure-notices", "retries"):
         yield partial(services.discard_event, f"proof-test-{function}")
+    yield partial(services.discard_event, "proof-test-news-slack")
     yield partial(forward_a_log, services)
+    yield partial(deliver_a_notice, services, chat)
 
 
 def forward_a_log(services: Services) -> None:
@@ -236,10 +253,17 @@ def forward_a_log(services: Services) -> None:
         services.invoke("proof-test-newrelic-forwarder", LOG_EVENT, LOG_API_URL=api.url)
 
 
-def prepare(account: EnforcedAccount) -> None:
+def deliver_a_notice(services: Services, chat: Chat) -> None:
+    chat.reset()
+    services.invoke("proof-test-news-slack", make_notice_event("arn:aws:sns:us-east-1:123456789012:proof-test-news"))
+    if not chat.received:
+        raise Failed("The chat has received nothing.")
+
+
+def prepare(account: EnforcedAccount, webhook: str) -> None:
     """Create the secrets, the image and the vendor's role."""
     ssm = account.administer("ssm")
-    for name, value in {"token": "secret", "note": "note", "license-key": "license"}.items():
+    for name, value in {"token": "secret", "note": "note", "license-key": "license", "slack": webhook}.items():
         ssm.put_parameter(
             Name=f"/service/proof/test/{name}", Value=value, Type="SecureString", KeyId=f"{KEYS}/parameters"
         )

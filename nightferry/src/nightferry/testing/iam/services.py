@@ -29,7 +29,9 @@ import importlib, json, os, sys, types
 sys.path.insert(0, os.environ["_FOLDER"])
 module, function = os.environ["_HANDLER"].rsplit(".", 1)
 context = types.SimpleNamespace(
-    get_remaining_time_in_millis=lambda: 30_000, invoked_function_arn=os.environ["_FUNCTION_ARN"]
+    function_name=os.environ["_FUNCTION_ARN"].rpartition(":")[2],
+    get_remaining_time_in_millis=lambda: 30_000,
+    invoked_function_arn=os.environ["_FUNCTION_ARN"],
 )
 getattr(importlib.import_module(module), function)(json.load(sys.stdin), context)
 """
@@ -174,6 +176,12 @@ def make_failure_event(machine: str) -> dict[str, Any]:
     """Return Step Functions' event of an execution that failed."""
     execution = machine.replace(":stateMachine:", ":execution:") + ":failed"
     return {"detail": {"stateMachineArn": machine, "executionArn": execution, "status": "FAILED"}}
+
+
+def make_notice_event(topic: str) -> dict[str, Any]:
+    """Return SNS's event of a message of a topic (ARN)."""
+    sns = {"MessageId": uuid.uuid4().hex, "TopicArn": topic, "Subject": "It failed", "Message": "Look at it"}
+    return {"Records": [{"EventSource": "aws:sns", "Sns": sns}]}
 
 
 def make_stopped_event(prefix: str, task: str, id: str, age: timedelta = timedelta()) -> dict[str, Any]:
