@@ -34,6 +34,7 @@ from nightferry.testing.tiers import SEED
 from tests.chaos.engines import left_behind, until
 from tests.chaos.mixed import make_mixed
 from tests.chaos.storm import marks
+from tests.cli.terminal import PROGRAM
 
 MINUTES = float(os.environ.get("NIGHTFERRY_CHAOS_MINUTES", "2"))
 QUIET_SHARE = 0.4  # final share of the time without kills of the engine; memory and open files must stay constant
@@ -68,9 +69,8 @@ class Storm:
         """Start an engine."""
         with self.output.open("ab") as output:
             self.engine = subprocess.Popen(
-                [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", "0"],
+                [PROGRAM, "up", "--port", "0"],
                 cwd=self.project.root,
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 stdout=output,
                 stderr=output,
             )

@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from nightferry.local.triggers.scheduler import Scheduler
 from nightferry.local.up import RunningEngine
 from nightferry.testing import forked
 from tests.chaos.engines import until
+from tests.cli.terminal import PROGRAM
 from tests.local.toy import make_project
 
 SERVICE = """
@@ -91,9 +91,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         output = tmp_path / f"out-{len(running)}"
         with output.open("wb") as sink:
             process = forked.Popen(
-                [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", "0"],
+                [PROGRAM, "up", "--port", "0"],
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 stdout=sink,
                 stderr=sink,
             )
@@ -357,10 +356,10 @@ def test_it_waits_while_another_process_locks_the_store_and_reports_it(begin: Be
 
 def check_a_port_in_use_is_reported(up: Running) -> None:
     port = up.find_events("up")[0]["url"].rpartition(":")[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", port],
+    done = forked.run(
+        [PROGRAM, "up", "--port", port],
         cwd=up.project.root,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NIGHTFERRY_STATE": str(up.output) + ".state"},
+        env=os.environ | {"NIGHTFERRY_STATE": str(up.output) + ".state"},
         capture_output=True,
         text=True,
         check=False,

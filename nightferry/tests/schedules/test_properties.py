@@ -77,7 +77,7 @@ instants = st.builds(
 )
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(fields(0, 59), fields(0, 23), days, months, years, st.sampled_from(ZONES), instants)
 def test_the_next_fire_equals_that_of_the_reference(
     minutes: str, hours: str, day: tuple[str, str], month: str, year: str, zone: ZoneInfo, after: datetime
@@ -88,7 +88,7 @@ def test_the_next_fire_equals_that_of_the_reference(
     )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(fields(0, 59), fields(0, 23), days, st.sampled_from(ZONES), st.data())
 def test_fires_around_a_clock_change_equal_those_of_the_reference(
     minutes: str, hours: str, day: tuple[str, str], zone: ZoneInfo, data: st.DataObject
@@ -141,7 +141,7 @@ def test_queries_minute_by_minute_return_every_fire(zone: ZoneInfo) -> None:
         assert len(found) > 12
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(alphabet="0123456789*?/,-#LWMONFRIcronat( )T:", max_size=40).map(lambda text: f"cron({text})"))
 def test_any_text_is_parsed_or_rejected_with_a_reason(text: str) -> None:
     try:

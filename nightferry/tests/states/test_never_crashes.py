@@ -56,7 +56,7 @@ CALLABLES = {
 }
 
 
-@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(75), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_damaged_definition_is_rejected_or_runs(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(KINDS))
@@ -92,7 +92,7 @@ def test_a_damaged_definition_is_rejected_or_runs(data: st.DataObject) -> None:
     assert result.status in ("SUCCEEDED", "FAILED", "TIMED_OUT")
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions(), JSON)
 def test_a_generated_definition_ends(definition: dict[str, Any], data: Any) -> None:
     result = run(definition, data, tasks=CALLABLES)
@@ -104,7 +104,7 @@ def test_a_generated_definition_ends(definition: dict[str, Any], data: Any) -> N
     assert all(0 <= event["previousEventId"] < event["id"] for event in result.history)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(ODD)
 @example({"StartAt": "A", "States": {"A": {"Type": []}}})
 @example({"StartAt": {}, "States": {"A": {"Type": "Pass", "End": 1}}})

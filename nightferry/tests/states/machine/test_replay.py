@@ -20,7 +20,7 @@ from tests.states.replays import INFO, START, check_replay, redrive_both
 INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.none() | st.randoms(use_true_random=False))
 def test_the_replay_equals_the_live_state_after_each_step(definition: dict[str, Any], order: Random | None) -> None:
     assert validate(definition) == []
@@ -29,7 +29,7 @@ def test_the_replay_equals_the_live_state_after_each_step(definition: dict[str, 
     drive(live, lambda seen: check_replay(definition, seen), order=order)
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.randoms(use_true_random=False), st.integers(1, 20))
 def test_a_redriven_execution_equals_its_redriven_replay(definition: dict[str, Any], order: Random, steps: int) -> None:
     live = Execution.start(definition, INPUT, context=INFO, now=START)
@@ -50,7 +50,7 @@ def test_a_redriven_execution_equals_its_redriven_replay(definition: dict[str, A
         redrive_both(definition, live)
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions())
 def test_every_prefix_of_a_history_continues_to_the_same_end(definition: dict[str, Any]) -> None:
     steps: list[int] = []
