@@ -102,6 +102,12 @@ def test_a_failed_run_is_reported_and_its_redrive_counts(shop: Path) -> None:
     assert read_starts(shop) == ["2026-11-01T12:00:00Z"] * 2  # a redrive keeps the time
 
 
+def test_the_tasks_of_an_execution_receive_its_time(shop: Path) -> None:
+    ended = nightferry(shop, "backfill", "flows", "--from", "2026-11-01", "--to", "2026-11-02")
+    assert ended.returncode == 0
+    assert read_starts(shop) == ["2026-11-01T05:00:00Z", "2026-11-02T05:00:00Z"]
+
+
 def test_an_execution_waits_for_an_open_one_instead_of_being_skipped(shop: Path) -> None:
     project = Project.find(shop)
     backend = LocalBackend(project, project.environment("local"))

@@ -75,6 +75,7 @@ def test_a_sequence_runs_its_steps_in_order_and_passes_on_the_input() -> None:
     assert result.output == {"day": "d"}
     assert world.ran[1]["Environment"] == [
         {"Name": "SFN_EXECUTION_ID", "Value": ContextInfo().execution_id},
+        {"Name": "SCHEDULED_AT", "Value": ""},
         {"Name": "X", "Value": "true"},
     ]
 
@@ -109,7 +110,27 @@ def test_a_choice_can_be_the_last_step() -> None:
 def test_names_are_unique() -> None:
     definition = render(Steps(RunTask(A), RunTask(A), RunTask(A, name="again")))
 
-    assert list(definition["States"]) == ["a", "a 2", "again"]
+    assert list(definition["States"]) == ["scheduled time", "a", "a 2", "again"]
+
+
+def test_each_task_receives_the_time_for_which_the_execution_was_scheduled() -> None:
+    """The input need not be an object, and a task's own value takes precedence."""
+    body = Steps(RunTask(A), Parallel(RunTask(B), ForEach([1], Steps(RunTask(C)))), RunTask(A, name="scheduled time"))
+    for data, expected in (
+        ({"scheduled_at": "2026-11-01T05:30:00Z"}, "2026-11-01T05:30:00Z"),
+        ({"scheduled_at": 7}, "7"),
+        ({}, ""),
+        ([1], ""),
+        ("2026", ""),
+        (None, ""),
+    ):
+        world = World()
+        assert world.execute(body, data).status == "SUCCEEDED"
+        found = [item["Value"] for run in world.ran for item in run["Environment"] if item["Name"] == "SCHEDULED_AT"]
+        assert found == [expected] * 4
+    world = World()
+    world.execute(RunTask(A, env={"SCHEDULED_AT": "x"}), {"scheduled_at": "y"})
+    assert {item["Name"]: item["Value"] for item in world.ran[0]["Environment"]}["SCHEDULED_AT"] == "x"
 
 
 def test_a_steps_retry_overrides_the_workflows() -> None:

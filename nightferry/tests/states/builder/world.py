@@ -39,7 +39,7 @@ class World:
         env = {item["Name"]: item["Value"] for item in override["Environment"]}
         assert all(isinstance(value, str) for value in env.values())
         folder = env.pop(RESULTS_VARIABLE, None)
-        del env["SFN_EXECUTION_ID"]
+        del env["SFN_EXECUTION_ID"], env["SCHEDULED_AT"]
         arguments = override.get("Command", [])[3:]
         self.ran.append((name, env, arguments))
         result = self.tasks[name](env, arguments) if name in self.tasks else None

@@ -13,7 +13,8 @@ A workflow is declared as nested steps and rendered once::
 
 The result is the JSON document that Step Functions receives and that the local engine interprets. Values that depend on
 the environment are references such as ``${cluster}`` or ``${task:import-orders}``
-(see :mod:`nightferry.catalog.references`). Every task receives the execution's ID as ``SFN_EXECUTION_ID``.
+(see :mod:`nightferry.catalog.references`). Every task receives the execution's ID as ``SFN_EXECUTION_ID``, and the
+time for which the execution was scheduled as ``SCHEDULED_AT``: the member ``scheduled_at`` of the input, if it has one.
 
 Values that are known when the workflow runs become paths, which are valid at any depth: ``Input`` is a member of
 ``$$.Execution.Input``, or of the variable ``$input`` if it has a default; ``Item`` is a member of ``$``, because each
@@ -45,7 +46,7 @@ from nightferry.states.builder.steps import (
     Wait,
     runs,
 )
-from nightferry.states.builder.task_states import render_publish, render_run_task
+from nightferry.states.builder.task_states import SCHEDULED_TIME, render_publish, render_run_task
 from nightferry.states.builder.values import REQUIRED, Condition, Input, Item, Output, Presence, Value, iterate_tests
 
 JsonObject = dict[str, Any]
@@ -94,12 +95,18 @@ def render_workflow(
 ) -> Rendered:
     """Render steps as :func:`render` does, and return what the workflow requires besides the definition."""
     machine = _Machine(retry, Results(body, results))
+    scheduled = machine.results.make_variable(SCHEDULED_TIME)
+    assert scheduled == SCHEDULED_TIME
     scope = _Scope(machine)
     start = scope.render_branch(body)
     states = machine.results.add_reading_states(scope.states)
     if defaults := {name: value for name, value in machine.inputs.items() if value is not REQUIRED}:
         name = machine.make_unique("input with defaults")
         states = {name: _render_defaults(defaults, start), **states}
+        start = name
+    if any(runs(body)):
+        name = machine.make_unique("scheduled time")
+        states = {name: _render_scheduled_time(start), **states}
         start = name
     definition: JsonObject = {"Comment": comment} if comment else {}
     definition["StartAt"] = start
@@ -117,6 +124,13 @@ def _render_defaults(defaults: Mapping[str, Any], following: str) -> JsonObject:
         "Assign": {f"{_INPUT}.$": "States.JsonMerge($, $$.Execution.Input, false)"},
         "Next": following,
     }
+
+
+def _render_scheduled_time(following: str) -> JsonObject:
+    """Return the state that reads the time for which the execution was scheduled; empty if it was not."""
+    path = "$$.Execution.Input.scheduled_at"
+    given = {"Variable": path, "IsPresent": True, "Assign": {f"{SCHEDULED_TIME}.$": path}, "Next": following}
+    return {"Type": "Choice", "Choices": [given], "Assign": {SCHEDULED_TIME: ""}, "Default": following}
 
 
 # The exits of a part of the machine: states, each with the field that must name the next state.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nightferry.contract import EXECUTION_VARIABLE, RESULTS_VARIABLE
+from nightferry.contract import EXECUTION_VARIABLE, RESULTS_VARIABLE, SCHEDULED_AT_VARIABLE
 from nightferry.states.builder.expressions import (
     FindPath,
     format_constant,
@@ -22,6 +22,9 @@ from nightferry.states.builder.values import Value
 from nightferry.states.language.resources import GET_OBJECT, PUBLISH, RUN_TASK
 
 JsonObject = dict[str, Any]
+
+SCHEDULED_TIME = "scheduled_at"
+"""The variable with the time for which the execution was scheduled, which the first state of a workflow sets."""
 
 # A start that failed before its task existed is repeated for about two minutes, whatever the retry of the job's
 # failures is: no capacity (AmazonECS.Unknown: RunTask returned failures; ECS.AmazonECSException), throttling of ECS
@@ -59,6 +62,9 @@ def render_run_task(step: RunTask, find_path: FindPath, retry: Retry | None) -> 
         {"Name": EXECUTION_VARIABLE, "Value.$": "$$.Execution.Id"},
         *(_render_variable(name, value, find_path) for name, value in (step.env or {}).items()),
     ]
+    if SCHEDULED_AT_VARIABLE not in (step.env or {}):
+        text = f"States.Format('{{}}', ${SCHEDULED_TIME})"
+        override["Environment"].insert(1, {"Name": SCHEDULED_AT_VARIABLE, "Value.$": text})
     state: JsonObject = {
         "Type": "Task",
         "Resource": RUN_TASK,
