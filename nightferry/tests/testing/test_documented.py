@@ -23,7 +23,8 @@ from orders.settings import LoadSettings
 catalog = Catalog("orders", image=Image("orders"))
 load = catalog.task("load", command=["true"], config=LoadSettings)
 report = catalog.task("report", command=["true"], config=LoadSettings)
-catalog.workflow("nightly", Steps(RunTask(load), RunTask(report)))
+nightly = catalog.workflow("nightly", Steps(RunTask(load), RunTask(report)))
+catalog.schedule("nightly", nightly, "cron(30 2 * * ? *)", timezone="America/New_York")
 """
 PROJECT = {
     "pyproject.toml": '[tool.nightferry]\ncatalog = "orders.catalog:catalog"\n',
@@ -44,4 +45,4 @@ def test_the_tests_of_the_page_pass(pytester: pytest.Pytester, monkeypatch: pyte
         (pytester.path / path).write_text(text, encoding="utf-8")
     selected = [] if LONG else ["-k", "not s3 and not aws"]  # pytester imports moto again, which takes seconds
     ended = pytester.inline_run("-p", "no:cacheprovider", "-p", "no:xdist", *selected, "tests")
-    ended.assertoutcome(passed=9 if LONG else 4)  # three of the first four tests with a folder and with S3
+    ended.assertoutcome(passed=10 if LONG else 5)  # three of the tests with a folder and with S3

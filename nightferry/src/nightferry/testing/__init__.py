@@ -19,11 +19,13 @@
 
 from nightferry.testing.buckets import FakeBucket
 from nightferry.testing.clock import FakeClock
+from nightferry.testing.commands import CommandResult, run_command
 from nightferry.testing.fargate import FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.jobs import RunResult, run_job
 from nightferry.testing.local import LocalProject, time_taken
 
 __all__ = [
+    "CommandResult",
     "FakeBucket",
     "FakeClock",
     "FakeFargate",
@@ -31,6 +33,7 @@ __all__ = [
     "RunResult",
     "ScriptedLine",
     "TaskScript",
+    "run_command",
     "run_job",
     "time_taken",
 ]

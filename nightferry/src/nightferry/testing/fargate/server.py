@@ -33,8 +33,8 @@ from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
 from nightferry.states.data.errors import NotRedrivable
 from nightferry.testing import small_moto
+from nightferry.testing.commands import CommandResult, run_command
 from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
-from nightferry.testing.fargate.commands import CommandResult, run_command
 from nightferry.testing.fargate.executions import SECURITY_GROUP, StartRefused, Tasks, WorkflowExecutions
 from nightferry.testing.fargate.objects import Objects
 from nightferry.testing.fargate.task_output import lower_names, to_task_output, upper_names
@@ -108,7 +108,7 @@ class FakeFargate:
         With a :class:`~nightferry.testing.FakeClock`, the command takes only the time of its requests: well below a
         second for a task of some seconds, whose log AWS completes in half a minute.
         """
-        return run_command(self._project.root, arguments, self.variables, self._clock)
+        return run_command(self._project.root, *arguments, clock=self._clock, variables=self.variables)
 
     @property
     def published(self) -> list[dict[str, Any]]:

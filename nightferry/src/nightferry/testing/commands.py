@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry.cli.app import main
-from nightferry.clock import Clock, use_clock
+from nightferry.clock import Clock, SystemClock, use_clock
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,23 @@ class CommandResult:
     errors: str
 
 
-def run_command(folder: Path, arguments: Sequence[str], variables: Mapping[str, str], clock: Clock) -> CommandResult:
-    """Run a command in ``folder`` with these environment variables added. It must be called in the main thread."""
+def run_command(
+    folder: Path, *arguments: str, clock: Clock | None = None, variables: Mapping[str, str] | None = None
+) -> CommandResult:
+    """Run ``nightferry`` with these arguments in ``folder``, in this process.
+
+    The command has the time of ``clock`` and these environment variables added. The local engine, which ``run`` and
+    ``start`` become in a local environment, has the machine's time. Call it in the main thread, which receives signals.
+    """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     code = 0
     with (
         contextlib.chdir(folder),
-        _replace_variables(variables),
+        _replace_variables(variables or {}),
         _replace_arguments(arguments),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        use_clock(clock),
+        use_clock(clock or SystemClock()),
     ):
         try:
             main()
