@@ -12,6 +12,7 @@ import io
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -26,7 +27,7 @@ FIRST_JOB_LIMIT_SECONDS = 180.0
 PAGE_LIMIT_SECONDS = 600.0
 FIRST_JOB = "nightferry init"
 PICTURE = PAGE.with_suffix(".svg")
-WIDTH = 110
+WIDTH = 120  # of the terminal in which the commands run
 MOST_LINES = 14  # of the output of a command in the picture
 HIDDEN = re.compile(r"^(cd|printf|mkdir|cp|\.) ")
 
@@ -37,7 +38,7 @@ def main() -> None:
 
     def report(ran: Ran) -> None:
         print(f"{ran.seconds:6.1f} s  {ran.command}", flush=True)
-        commands.append(ran)
+        commands.append(replace(ran, lines=[line.replace(work, "/home/me") for line in ran.lines]))
 
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.environments.project import Project
+from nightferry.testing import FakeClock, FakeFargate, TaskScript
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.iam.account import EnforcedAccount
 from nightferry.testing.iam.agent import Agent
@@ -158,3 +159,21 @@ def test_regional_sales_runs_on_an_emulated_aws(emulated_aws: str, tmp_path: Pat
         uri = "s3://regional-sales-test-files/incoming/sales.csv"
         services.run_workflow(machine, {"uri": uri, "key": "incoming/sales.csv"})
         assert all(call["allowed"] for call in account.calls())
+
+
+@pytest.mark.long
+def test_commands_run_the_examples_on_a_fake_fargate(tmp_path: Path) -> None:
+    with FakeFargate(Project.find(copy("csv-report", tmp_path)), "test", FakeClock()) as aws:
+        missing = aws.command("run", "report", "--env", "test")
+        assert (missing.exit_code, "S3_URI" in missing.errors) == (2, True)
+        ended = aws.command("run", "report", "--s3-uri=s3://files/incoming/orders.csv", "--env", "test")
+        assert ended.exit_code == 0, ended.errors
+        (run,) = aws.run_ids("report")
+        (overrides,) = aws.model(run).overrides["containerOverrides"]
+        assert {"name": "S3_URI", "value": "s3://files/incoming/orders.csv"} in overrides["environment"]
+    with FakeFargate(Project.find(copy("regional-sales", tmp_path)), "test", FakeClock()) as aws:
+        aws.script("find-regions", TaskScript(result={"regions": ["north", "south"], "count": 2}))
+        sent = json.dumps({"uri": "s3://files/incoming/sales.csv", "key": "incoming/sales.csv"})
+        ended = aws.command("start", "sales", "--env", "test", "--input", sent)
+        assert ended.exit_code == 0, ended.output
+        assert len(aws.run_ids("sum-region")) == 2

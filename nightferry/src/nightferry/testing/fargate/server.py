@@ -301,7 +301,11 @@ class FakeFargate:
                     if group is not None and not set(request.get("logStreamNames", [])) <= group.streams.keys():
                         text = "The specified log stream does not exist."
                         return _error(start_response, 400, "ResourceNotFoundException", text)
-            return self._moto(environ, start_response)
+            return self._call_moto(environ, start_response)
+
+    def _call_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Let moto respond for the environment's account, and not for its default, 123456789012."""
+        return self._moto({**environ, "HTTP_X_MOTO_ACCOUNT_ID": self._settings.account}, start_response)
 
     def _run_task(self, environ: dict[str, Any], start_response: Any, body: bytes) -> Iterable[bytes]:
         request = json.loads(body)
@@ -328,7 +332,7 @@ class FakeFargate:
         def catch(status: str, headers: Any, *_: Any) -> None:
             caught["status"], caught["headers"] = status, headers
 
-        response = b"".join(self._moto(environ, catch))
+        response = b"".join(self._call_moto(environ, catch))
         if not caught["status"].startswith("200"):
             start_response(caught["status"], caught["headers"])
             return [response]
@@ -337,7 +341,7 @@ class FakeFargate:
         return _json(start_response, started)
 
     def _start_execution(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        response = b"".join(self._moto(environ, start_response))
+        response = b"".join(self._call_moto(environ, start_response))
         arn = json.loads(response).get("executionArn")
         for machine in self._backend("stepfunctions").state_machines:
             for model in machine.executions:
