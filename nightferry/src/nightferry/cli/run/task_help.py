@@ -87,7 +87,7 @@ def _describe_secret(field: FieldInfo | None, name: str | None) -> list[str]:
     text = _end_sentence((field.description if field else None) or "")
     if name is None:
         return [text, "Not declared in the task's secrets, so it is never set."]
-    return [text, f"Stored as {name}: in .nightferry/secrets/ on this machine, in the Parameter Store on AWS."]
+    return [text, f"Set it with: nightferry secrets set {name}; on AWS, in the Parameter Store."]
 
 
 def _end_sentence(text: str) -> str:
