@@ -45,6 +45,7 @@ OTHER_ACTIONS: dict[str, str] = {
     "logs:FilterLogEvents": _RUN,
     "rds:DescribeDBInstances": _VERIFY,
     "s3:ListBucket": _VERIFY,
+    "sns:ListSubscriptionsByTopic": _VERIFY,
     "sqs:GetQueueUrl": _AFTER_DEPLOY,
     "ssm:GetParameterHistory": _ROLLBACK,
     "states:DescribeExecution": _AFTER_DEPLOY,

@@ -31,6 +31,7 @@ from nightferry.testing.iam.statements import Need, as_list, find_allowing
 small_moto.import_ec2()
 with needs_extra("testing"):
     from moto import settings
+    from moto.awslambda.models import LambdaBackend
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.core.responses import BaseResponse
     from moto.ecs.models import ecs_backends
@@ -137,6 +138,8 @@ class EnforcingServer:
                 check(response, kind, resource)
 
         ActionAuthenticatorMixin._authenticate_and_authorize_action = check_others  # type: ignore[method-assign,assignment]
+        # Services.notify invokes the functions that subscribe to a topic; moto would run them in containers.
+        LambdaBackend.send_sns_message = lambda *_, **__: None  # type: ignore[method-assign]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Respond to a request."""

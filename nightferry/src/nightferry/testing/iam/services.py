@@ -151,6 +151,28 @@ class Services:
         role = client.get_function_configuration(FunctionName=function)["Role"]
         self._send(role, config["OnFailure"]["Destination"])
 
+    # ── SNS ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def notify(self, topic: str, message: str, subject: str = "Notice") -> list[str]:
+        """Let a topic invoke each function that subscribes to it and permits it, and return their outputs.
+
+        Raises Failed.
+        """
+        sns = {"TopicArn": topic, "Subject": subject, "Message": message, "MessageId": str(uuid.uuid4())}
+        subscriptions = self._account.administer("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        outputs = []
+        for function in (one["Endpoint"] for one in subscriptions if one["Protocol"] == "lambda"):
+            policy = json.loads(self._account.administer("lambda").get_policy(FunctionName=function)["Policy"])
+            permitted = {
+                (one["Principal"]["Service"], one["Condition"]["ArnLike"]["AWS:SourceArn"])
+                for one in policy["Statement"]
+            }
+            if ("sns.amazonaws.com", topic) not in permitted:
+                raise Failed(f"{function} does not permit {topic}: {policy}")
+            event = {"Records": [{"EventSource": "aws:sns", "Sns": sns}]}
+            outputs.append(self.invoke(function.rpartition(":")[2], event))
+        return outputs
+
     # ── Step Functions ────────────────────────────────────────────────────────────────────────────────────────────
 
     def run_workflow(self, machine: str, input: Any = None) -> None:
