@@ -7,8 +7,6 @@ names the owner. A server process dies with its owner. PostgreSQL continues, bec
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import os
 import socket
@@ -23,8 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CommandService, PostgresService, Service
 from nightferry.environments.environment import Environment
@@ -32,6 +28,7 @@ from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError, ServiceFailed, UnknownName
 from nightferry.local.processes.processes import build_base_environment, kill_group, kill_with_parent
 from nightferry.local.services import secrets
+from nightferry.local.services.owners import Owners
 from nightferry.local.services.postgres import PORT, USER, Postgres, PostgresFailed, ensure_private_directory
 from nightferry.local.services.resolution import Resolution
 
@@ -61,7 +58,7 @@ class Services:
         self._folder = state / "services"
         self.resolve = Resolution(environment, state, self.address)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._owned: list[str] = []
+        self._owners = Owners(state)
         self._known: dict[str, dict[str, str]] = {}
         self._wanted: set[str] = set()
         self._next_check = 0.0
@@ -171,20 +168,20 @@ class Services:
         if isinstance(service, PostgresService):
             return self._make_server(service).is_alive()
         child = self._children.get(name)
-        return child.poll() is None if child is not None else self._find_owner(name) is not None
+        return child.poll() is None if child is not None else self._owners.find(name) is not None
 
     def stop(self) -> None:
         """Stop the services that this process owns in reverse order of their starts. Wait for starts in progress."""
         self.thread.submit(lambda: None).result()
-        while self._owned:
-            name = self._owned.pop()
+        while self._owners.owned:
+            name = self._owners.owned[-1]
             service = self._catalog.services[name]
             if isinstance(service, PostgresService):
                 self._make_server(service).stop()
             elif child := self._children.pop(name, None):
                 kill_group(child.pid, STOP_TIMEOUT_SECONDS)
                 child.wait()
-            self._get_owner_file(name).unlink(missing_ok=True)
+            self._owners.release(name)
         self._known.clear()
         self._wanted.clear()
         self.thread.shutdown()
@@ -208,7 +205,7 @@ class Services:
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
         server = self._make_server(service)
         try:
-            self._claim(service.name)  # Before the start, so that an interrupted start is stopped, too.
+            self._owners.claim(service.name)  # Before the start, so that an interrupted start is stopped, too.
             server.start()
             server.create_database(service.database)
         except PostgresFailed as error:
@@ -219,7 +216,7 @@ class Services:
 
     def _ensure_command(self, service: CommandService) -> dict[str, str]:
         url = f"http://127.0.0.1:{self._get_port(service.name)}"
-        if self._find_owner(service.name) is None or not _is_responding(url + service.ready):
+        if self._owners.find(service.name) is None or not _is_responding(url + service.ready):
             self._start_command(service, url)
         return self._get_addresses(service)
 
@@ -265,7 +262,7 @@ class Services:
                 )
             time.sleep(0.02)
         self._children[service.name] = child
-        self._claim(service.name)
+        self._owners.claim(service.name)
 
     def _get_port(self, name: str) -> int:
         """Return the service's port on the loopback interface. It never changes, because clients store it."""
@@ -280,28 +277,6 @@ class Services:
     def _create_folder(self) -> None:
         create_state_folder(self._state)
         self._folder.mkdir(exist_ok=True, mode=0o700)
-
-    # ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _get_owner_file(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
-
-    def _claim(self, name: str) -> None:
-        """Make this process the owner unless another living process is."""
-        if name in self._owned or self._find_owner(name) is not None:
-            return
-        self._create_folder()
-        record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
-        self._get_owner_file(name).write_text(json.dumps(record))
-        self._owned.append(name)
-
-    def _find_owner(self, name: str) -> int | None:
-        """Return the ID of the living process that owns the service, if it is another process."""
-        with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
-            record = json.loads(self._get_owner_file(name).read_text())
-            if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():
-                return int(record["pid"])
-        return None
 
 
 def _is_port_used(port: int) -> bool:

@@ -7,7 +7,6 @@ request, like the tasks.
 
 from __future__ import annotations
 
-import importlib
 import json
 import uuid
 from collections.abc import Callable
@@ -20,10 +19,8 @@ from nightferry.catalog.references import Reference, substitute
 from nightferry.catalog.workflow_access import name_buckets
 from nightferry.clock import Clock
 from nightferry.environments.aws_resources import AwsResources
-from nightferry.states import StatesError
 from nightferry.states.language.resources import (
     GET_OBJECT,
-    INVOKE,
     PUBLISH,
     RUN_TASK,
     RUN_TASK_ONLY,
@@ -46,6 +43,7 @@ from nightferry.states.machine.history import get_details_key
 from nightferry.states.machine.interpreter import Execution
 from nightferry.states.machine.items import ObjectStore, execute_command
 from nightferry.terraform.overlap import LIST, STOP, apply_policy
+from nightferry.testing.fargate.functions import call_function
 
 SECURITY_GROUP = "sg-0a1b2c3d4e5f60002"
 """The security group of the tasks, which Terraform would create."""
@@ -225,7 +223,7 @@ class WorkflowExecutions:
                 arn = parameters["ExecutionArn"]
                 self.stop(arn, parameters.get("Error"), parameters.get("Cause"))
                 return [TaskSucceeded({"StopDate": self._clock.now().isoformat()})]
-        return [self._call_function(resource, parameters)]
+        return [call_function(self._resources, resource, parameters)]
 
     def _run_task(self, one: _Running, command: StartTask) -> list[Outcome]:
         waits = command.resource == RUN_TASK
@@ -276,26 +274,6 @@ class WorkflowExecutions:
             and model.status == parameters.get("StatusFilter", model.status)
         ]
 
-    def _call_function(self, resource: str, parameters: Any) -> Outcome:
-        """Call the callable that the catalog declares for a function or an integration."""
-        catalog, settings = self._resources.catalog, self._resources.environment.settings
-        targets = {name: declared.local for name, declared in catalog.resources.items()}
-        targets |= {settings[function.arn.name]: function.local for function in catalog.functions.values()}
-        name, argument = resource, parameters
-        if resource == INVOKE:
-            name, argument = parameters["FunctionName"], parameters.get("Payload", {})
-        if name not in targets:
-            return TaskFailed("Lambda.ResourceNotFoundException", f"The catalog declares no callable for {name}.")
-        try:
-            output = _load(targets[name])(json.loads(json.dumps(argument)))
-        except StatesError as error:
-            return TaskFailed(error.error, error.cause)
-        except Exception as error:
-            return TaskFailed(type(error).__name__, json.dumps({"errorType": type(error).__name__}))
-        if resource == INVOKE:
-            return TaskSucceeded({"ExecutedVersion": "$LATEST", "Payload": output, "StatusCode": 200})
-        return TaskSucceeded(output)
-
     # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _make_arn(self, workflow: str) -> str:
@@ -325,12 +303,6 @@ class WorkflowExecutions:
             case "environment":
                 return resources.environment.name
         raise AssertionError(f"{reference} has no value on AWS")
-
-
-def _load(target: str) -> Callable[[Any], Any]:
-    module, _, name = target.partition(":")
-    found: Callable[[Any], Any] = getattr(importlib.import_module(module), name)
-    return found
 
 
 def _build_task_outcome(task: dict[str, Any]) -> Outcome:
