@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -159,7 +159,7 @@ def test_a_workflow_that_must_not_overlap_waits_and_starts_each_time_once(
     assert backend.start_scheduled(schedule, second) is None
     states.stop_execution(executionArn=f"{machine.replace(':stateMachine:', ':execution:')}:{first_id}")
     assert backend.start_scheduled(schedule, second) is not None
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = clock.now().replace(microsecond=0)
     states.start_execution(
         stateMachineArn=machine,
         name="of-scheduler",
