@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nightferry.cli.app import Verbs
-from nightferry.cli.create.init import parse_name, write_project
+from nightferry.cli.create.init import Names, write_project
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
 from tests.pages.page import Reader, RunCommand, WriteFile, apply, parse_page
@@ -39,8 +40,18 @@ def make_variables(wheels: Path, programs: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Import the page's package here, and leave none of it to other tests."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "orders"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("own_modules")
 def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path) -> None:
-    write_project(parse_name("orders"), tmp_path / "orders")
+    write_project(Names("orders"), tmp_path / "orders")
     verbs = {verb.name for verb in Verbs.verbs}
     for action in parse_page(PAGE.read_text(encoding="utf-8")):
         match action:

@@ -81,7 +81,7 @@ def test_a_new_project_runs_its_job_and_can_be_deployed(folder: Path, monkeypatc
         ("My Orders", "'My Orders' is not a valid name of a project"),
         ("My Orders", "starting with a letter, such as my-orders."),
         ("9-lives", "such as lives."),
-        ("../orders", "such as orders."),
+        ("../parcels", "such as parcels."),
         ("Class", "such as class-jobs."),
         ("a" * 25, "at most 24 lowercase letters"),
         ("ordré", "is not a valid name of a project"),
@@ -96,11 +96,11 @@ def test_an_unusable_name_is_refused_and_nothing_is_written(folder: Path, name: 
 
 
 def test_a_folder_with_files_is_refused_and_not_changed(folder: Path) -> None:
-    (folder / "orders").mkdir()
-    (folder / "orders" / "notes").write_text("mine")
-    refused = invoke("init", "orders")
+    (folder / "parcels").mkdir()
+    (folder / "parcels" / "notes").write_text("mine")
+    refused = invoke("init", "parcels")
     assert isinstance(refused.exception, FolderNotEmpty)
-    assert [str(path.relative_to(folder)) for path in folder.rglob("*")] == ["orders", "orders/notes"]
+    assert [str(path.relative_to(folder)) for path in folder.rglob("*")] == ["parcels", "parcels/notes"]
     (folder / "invoices").write_text("a file")
     assert isinstance(invoke("init", "invoices").exception, FolderNotEmpty)
     assert (folder / "invoices").read_text() == "a file"
@@ -115,7 +115,7 @@ def run(project: Path, *command: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("name", ["orders", LONGEST_NAME])
+@pytest.mark.parametrize("name", ["parcels", LONGEST_NAME])
 def test_a_new_project_is_formatted(folder: Path, name: str) -> None:
     write_project(parse_name(name), folder / name)
     run(folder / name, "ruff", "check", ".")
