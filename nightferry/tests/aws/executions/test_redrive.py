@@ -53,11 +53,12 @@ class World:
         server.overrides[:] = [self._lambda, self._redrive]
         self.redriven: list[dict[str, str]] = []
         self.retried: list[dict[str, Any]] = []
+        self.notified: list[dict[str, Any]] = []
         subnets, group = server.network()
         self.network = {"Subnets": subnets[:1], "SecurityGroups": [group], "AssignPublicIp": "DISABLED"}
         self.urls = {
             kind: self.aws.sqs.create_queue(QueueName=f"example-test-{kind}-dead-letters")["QueueUrl"]
-            for kind in ("triggers", "schedules", "retries")
+            for kind in ("triggers", "schedules", "retries", "failures-slack")
         }
         self.aws.ecs.create_cluster(clusterName="example-test")
         for task in ("load", "report"):
@@ -90,6 +91,9 @@ class World:
         """Call the function's handler, because moto runs Lambda functions only in containers."""
         if unquote(path).endswith("/functions/example-test-retries/invocations"):
             self.retried.append(json.loads(body))
+            return 200, b"{}", "application/json"
+        if unquote(path).endswith("/functions/example-test-failures-slack/invocations"):
+            self.notified.append(json.loads(body))
             return 200, b"{}", "application/json"
         if not unquote(path).endswith("/functions/example-test-on-file-trigger/invocations"):
             return None
@@ -438,6 +442,21 @@ def test_a_planned_attempt_that_scheduler_gave_up_is_passed_to_its_function(worl
     assert letter.source == f"retry of task {'0' * 32}"
     assert letter.retry() == "function example-test-retries succeeded"
     assert world.retried == [planned]
+
+
+def test_a_notice_that_sns_could_not_deliver_is_passed_to_the_function_of_its_chat(world: World) -> None:
+    """SNS's guide, "Dead-letter queues": the message is the notification as a subscriber would receive it."""
+    topic = ARN.format("sns", "example-test-failures")
+    notification = {"Type": "Notification", "MessageId": "m-1", "TopicArn": topic, "Subject": "s", "Message": "text"}
+    world.send("failures-slack", notification)
+    letter = world.receive("failures-slack")
+    assert letter.source == "function example-test-failures-slack"
+    assert letter.retry() == "function example-test-failures-slack succeeded"
+    invoked = {"Records": [{"EventSource": "aws:sns", "Sns": notification}]}
+    lost = {"requestContext": {"functionArn": ARN.format("lambda", "function:example-test-failures-slack:$LATEST")}}
+    world.send("failures-slack", lost | {"requestPayload": invoked})
+    assert world.notified[0]["Records"] == invoked["Records"]
+    assert {one.source for one in world.queue("failures-slack").receive()} == {letter.source}
 
 
 def test_each_redrive_of_an_object_has_new_tokens(world: World) -> None:
