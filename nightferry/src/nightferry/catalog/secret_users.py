@@ -1,7 +1,8 @@
-"""The secrets that a catalog declares, with the tasks and services that receive them."""
+"""The secrets that a catalog declares, with the tasks and services that receive them, and the command that sets one."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from nightferry.catalog.catalog import Catalog
@@ -34,3 +35,8 @@ def find_secrets(catalog: Catalog, *, services: bool) -> dict[str, SecretUse]:
         )
         for name, uses in sorted(found.items())
     }
+
+
+def format_set_command(name: str, environment: str = "local") -> str:
+    """Return the command that stores a secret in an environment."""
+    return f"nightferry secrets set {shlex.quote(name)}{'' if environment == 'local' else f' --env {environment}'}"

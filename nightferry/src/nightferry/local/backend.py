@@ -15,6 +15,7 @@ from nightferry.backend import request_checks
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
+from nightferry.catalog.secret_users import format_set_command
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -25,7 +26,6 @@ from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
 from nightferry.local.processes.processes import kill_orphans
 from nightferry.local.runs import repeats, starts
-from nightferry.local.services import secrets as local_secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
@@ -91,7 +91,7 @@ class LocalBackend:
         request_checks.check(self._project.catalog, request, self._make_secret_hint)
 
     def _make_secret_hint(self, secret: Secret) -> str:
-        command = local_secrets.format_set_command(secret.name)
+        command = format_set_command(secret.name)
         return f"Its value would be stored with the run and in the shell's history. Store it: {command}"
 
     def start_workflow(self, workflow: str, input: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from nightferry.backend.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
-from nightferry.catalog.secret_users import find_secrets
+from nightferry.catalog.secret_users import find_secrets, format_set_command
 from nightferry.local.services import secrets
 
 MIN_FREE_BYTES = 1 << 30
@@ -31,7 +31,7 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
         elif use.optional:
             yield Finding("secrets", name, "ok", "optional, not set")
         else:
-            fix = f"Required by {', '.join(use.users)}. Store it: {secrets.format_set_command(name)}"
+            fix = f"Required by {', '.join(use.users)}. Store it: {format_set_command(name)}"
             yield Finding("secrets", name, "missing", fix)
     for program, fix in sorted(catalog.image.programs.items()):
         found = shutil.which(program) is not None

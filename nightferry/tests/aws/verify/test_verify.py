@@ -464,8 +464,8 @@ def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
         change(world)
     failures = world.failures()
     for name, message in (
-        ("/service/example/test/load/key", "Required by load. Create it: aws ssm put-parameter"),
-        ("/service/example/test/common/new-relic", "The type is String. Change it to SecureString"),
+        ("/service/example/test/load/key", "Required by load. Store it: nightferry secrets set load/key --env test"),
+        ("/service/example/test/common/new-relic", "The type is String, which is not encrypted. Delete the parameter"),
         (world.subnets[0], "Subnet not found. Correct aws.subnets in environments/test.toml"),
         ("example:abc", "no task can start"),
         ("example-test-on-file", "does not notify arn:aws:lambda"),
@@ -749,7 +749,8 @@ def test_a_secret_near_the_limit_of_its_tier_is_reported(world: World) -> None:
         world.sizes[SECRET] = size
         (found,) = [one for one in secret_findings(world) if one.name == SECRET]
         assert found.verdict == verdict
-        assert ("--tier Intelligent-Tiering" in found.detail) == (verdict == "warning" and tier == "Standard")
+        command = "in the tier Intelligent-Tiering: nightferry secrets set load/key --env test"
+        assert (command in found.detail) == (verdict == "warning" and tier == "Standard")
 
 
 def test_without_the_permission_to_get_secrets_their_sizes_are_not_checked(world: World, server: TokenServer) -> None:

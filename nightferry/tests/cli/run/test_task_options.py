@@ -169,8 +169,8 @@ def test_the_help_of_a_task_lists_its_settings(project: Path) -> None:
         "      The time for which the run counts as scheduled, with an offset: 2026-11-01T05:30:00Z. Default:",
         "      none.",
         "  PASSWORD (secret, no option)",
-        "      Password of the database. Set it with: nightferry secrets set db/password; on AWS, in the",
-        "      Parameter Store.",
+        "      Password of the database. Set it with: nightferry secrets set db/password; on AWS, add --env",
+        "      ENV.",
     ]
     assert "--mode" not in nightferry(project, "run", "any", "--help").stdout
     assert nightferry(project, "run", "--help").returncode == 0

@@ -16,6 +16,7 @@ from nightferry.aws.session import AccessDenied, ResourceNotFound
 from nightferry.aws.verify.probe import Probe, Problem
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Refused
+from nightferry.catalog.secret_users import format_set_command
 from nightferry.environments.aws_resources import AwsResources
 
 _GROUP = "secrets"
@@ -29,11 +30,15 @@ _STANDARD, _ADVANCED = _LIMITS["Standard"], _LIMITS["Advanced"]
 def check_secrets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
     """Check that each secret of a task or webhook is a SecureString parameter that is not near its tier's limit."""
     users: dict[str, list[str]] = {}
-    for task in resources.catalog.tasks.values():
-        for secret in resources.secrets(task).values():
-            users.setdefault(resources.parameter(secret), []).append(task.name)
-    for topic, chat, secret in resources.chat_notices:
-        users.setdefault(resources.parameter(secret), []).append(f"notices of {topic} to {chat.capitalize()}")
+    commands: dict[str, str] = {}  # that set the secret, by parameter
+    uses = [
+        (secret, task.name) for task in resources.catalog.tasks.values() for secret in resources.secrets(task).values()
+    ]
+    uses += [(secret, f"notices of {topic} to {chat.capitalize()}") for topic, chat, secret in resources.chat_notices]
+    for secret, user in uses:
+        name = resources.parameter(secret)
+        users.setdefault(name, []).append(user)
+        commands[name] = format_set_command(secret.name, resources.environment.name)
     names = sorted(users)
     encrypted: dict[str, str] = {}  # tier by name
     for start in range(0, len(names), _MAX_NAMES):
@@ -52,25 +57,27 @@ def check_secrets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
             continue
         for name in chunk:
             needed = "all tasks" if len(users[name]) == len(resources.catalog.tasks) else ", ".join(users[name])
-            problem = _find_problem(name, found.get(name), needed)
+            problem = _find_problem(found.get(name), needed, commands[name])
             if problem is None:
                 encrypted[name] = found[name].get("Tier", "Standard")
             else:
                 yield Finding(_GROUP, name, *problem)
-    yield from _check_sizes(probe, encrypted)
+    yield from _check_sizes(probe, encrypted, commands)
 
 
-def _find_problem(name: str, parameter: dict[str, Any] | None, needed: str) -> Problem:
+def _find_problem(parameter: dict[str, Any] | None, needed: str, command: str) -> Problem:
     if parameter is None:
-        return "missing", (
-            f"Parameter not found. Required by {needed}. Create it: aws ssm put-parameter --type SecureString "
-            f"--tier Intelligent-Tiering --name {name} --value file://FILE"
-        )
+        return "missing", f"Parameter not found. Required by {needed}. Store it: {command}"
     kind = parameter.get("Type", "unknown")
-    return None if kind == "SecureString" else ("wrong", f"The type is {kind}. Change it to SecureString (encrypted).")
+    if kind == "SecureString":
+        return None
+    return "wrong", (
+        f"The type is {kind}, which is not encrypted. Delete the parameter, because a type cannot be changed, and "
+        f"store it: {command}"
+    )
 
 
-def _check_sizes(probe: Probe, tiers: dict[str, str]) -> Iterator[Finding]:
+def _check_sizes(probe: Probe, tiers: dict[str, str], commands: dict[str, str]) -> Iterator[Finding]:
     denied = ""
     for name, tier in tiers.items():
         if denied:
@@ -85,18 +92,18 @@ def _check_sizes(probe: Probe, tiers: dict[str, str]) -> Iterator[Finding]:
         except (ResourceNotFound, Refused) as error:
             yield Finding(_GROUP, name, "not checked", str(error))
         else:
-            yield Finding(_GROUP, name, *(_find_size_problem(name, tier, value) or ("ok", "")))
+            yield Finding(_GROUP, name, *(_find_size_problem(tier, value, commands[name]) or ("ok", "")))
     if denied:
         yield Finding(
             _GROUP,
             "sizes of the values",
             "not checked",
             f"Requires ssm:GetParameter, which may also permit reading the values. A value has at most {_STANDARD:,} "
-            f"characters, or {_ADVANCED:,} with --tier Intelligent-Tiering.",
+            f"characters, or {_ADVANCED:,} in the tier Intelligent-Tiering.",
         )
 
 
-def _find_size_problem(name: str, tier: str, ciphertext: str) -> Problem:
+def _find_size_problem(tier: str, ciphertext: str, command: str) -> Problem:
     """Return a warning if the value almost fills its tier. The encrypted value is longer, so its size is a bound."""
     try:
         size = len(base64.b64decode(ciphertext, validate=True))
@@ -107,9 +114,8 @@ def _find_size_problem(name: str, tier: str, ciphertext: str) -> Problem:
         return None
     if limit == _STANDARD:
         return "warning", (
-            f"The value almost fills the tier {tier} ({limit:,} characters), which refuses a longer one. Replace it "
-            f"with: aws ssm put-parameter --overwrite --type SecureString --tier Intelligent-Tiering --name {name} "
-            "--value file://FILE"
+            f"The value almost fills the tier {tier} ({limit:,} characters), which refuses a longer one. Store it "
+            f"again in the tier Intelligent-Tiering: {command} < FILE"
         )
     return "warning", (
         f"The value almost fills the tier {tier} ({limit:,} characters), the largest. Shorten it, for example by "

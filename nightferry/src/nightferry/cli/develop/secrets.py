@@ -10,7 +10,7 @@ import typer
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
-from nightferry.catalog.secret_users import SecretUse, find_secrets
+from nightferry.catalog.secret_users import SecretUse, find_secrets, format_set_command
 from nightferry.cli.terminal.options import AsJson, Env, print_json, print_status
 from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.aws_resources import AwsResources
@@ -40,7 +40,7 @@ def set_secret(
     if context.args:
         raise UnusableValue(
             "A value must not be an argument: other users can read it in the process list, and the shell stores it in "
-            f"its history. Change this secret at its source, and run: nightferry secrets set {name}"
+            f"its history. Change this secret at its source, and run: {format_set_command(name, env)}"
         )
     project = Project.find()
     environment = project.environment(env)

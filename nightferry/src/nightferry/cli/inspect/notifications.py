@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightferry.catalog.secret_users import format_set_command
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
 from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.aws_resources import AwsResources
@@ -136,7 +137,7 @@ def _deliver_here(
         name = f"{chat.capitalize()} ({secret})"
         path = secrets.get_path(project.state, secret)
         if not path.is_file():
-            yield name, f"stored; to send it, set the webhook: nightferry secrets set {secret}"
+            yield name, f"stored; to send it, set the webhook: {format_set_command(secret)}"
             continue
         deadline = time.monotonic() + _DELIVERY_SECONDS
         try:

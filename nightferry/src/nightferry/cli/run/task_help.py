@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, find_references, substitute
+from nightferry.catalog.secret_users import format_set_command
 from nightferry.contract import SCHEDULED_AT_VARIABLE, format_option, is_secret
 from nightferry.environments.environment import FOLDER, Environment
 from nightferry.environments.project import Project
@@ -87,7 +88,7 @@ def _describe_secret(field: FieldInfo | None, name: str | None) -> list[str]:
     text = _end_sentence((field.description if field else None) or "")
     if name is None:
         return [text, "Not declared in the task's secrets, so it is never set."]
-    return [text, f"Set it with: nightferry secrets set {name}; on AWS, in the Parameter Store."]
+    return [text, f"Set it with: {format_set_command(name)}; on AWS, add --env ENV."]
 
 
 def _end_sentence(text: str) -> str:

@@ -7,11 +7,11 @@ the tasks that declare it.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nightferry.catalog.declarations import Secret
+from nightferry.catalog.secret_users import format_set_command
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 
@@ -37,11 +37,6 @@ def write(state: Path, name: str, value: str) -> None:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as target:
         target.write(value)
     temporary.replace(path)
-
-
-def format_set_command(name: str) -> str:
-    """Return the command that stores a secret."""
-    return f"nightferry secrets set {shlex.quote(name)}"
 
 
 def exists(state: Path, name: str) -> bool:
