@@ -40,7 +40,7 @@ class LoadSettings(JobSettings):
     @classmethod
     def _check_code(cls, code: str) -> str:
         if code.startswith("x"):
-            raise ValueError("it must not start with x")
+            raise ValueError(f"{code} must not start with x")
         return code
 
     @model_validator(mode="after")
@@ -156,7 +156,7 @@ def test_a_setting_named_like_an_option_of_run_is_refused() -> None:
         ({"REGIONS": "eu,us"}, "REGIONS=eu,us: use JSON"),
         ({"REGIONS": "[1]"}, "REGIONS=[1]: Input should be a valid string"),
         ({"NAME": "longer"}, "NAME=longer: String should have at most 5 characters"),
-        ({"CODE": "x-secret"}, "CODE: it must not start with x."),
+        ({"CODE": "x-secret"}, "CODE: [hidden] must not start with x."),
         ({"SINCE": "2026-11-03", "UNTIL": "2026-11-02"}, "SINCE, UNTIL: until is before since."),
         ({"SCHEDULED_AT": "2026-11-01T05:30:00"}, "SCHEDULED_AT: use a time with an offset"),
     ],

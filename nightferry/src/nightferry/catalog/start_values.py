@@ -161,7 +161,8 @@ def find_value_problems(task: Task, env: Mapping[str, str]) -> list[str]:
         for name in fields
         if name.upper() not in env and (text := task.env.get(name.upper())) and not find_references(text)
     }
-    found = _validate(task.config, {**declared, **given})
+    hidden = [text for name, text in given.items() if not fields[name].repr]
+    found = [(name, _hide(message, hidden)) for name, message in _validate(task.config, {**declared, **given})]
     problems += [
         f"{name.upper()}{f'={given[name]}' if fields[name].repr else ''}: {message}."
         for name, message in found
@@ -171,6 +172,13 @@ def find_value_problems(task: Task, env: Mapping[str, str]) -> list[str]:
         known = [message for name, message in _validate(task.config, declared) if not name]
         problems += [f"{', '.join(map(str.upper, given))}: {message}." for message in whole if message not in known]
     return problems
+
+
+def _hide(message: str, texts: Iterable[str]) -> str:
+    """Return a validator's message without the values of fields that are not shown, which it may quote."""
+    for text in texts:
+        message = message.replace(text, "[hidden]")
+    return message
 
 
 def _validate(config: type[BaseModel], texts: Mapping[str, str]) -> list[tuple[str, str]]:
