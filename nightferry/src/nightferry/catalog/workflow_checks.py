@@ -32,14 +32,7 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
     The permissions of the workflow's role follow from its definition.
     """
     from nightferry.states import InvalidDefinition, parse
-    from nightferry.states.language.resources import (
-        GET_OBJECT,
-        INVOKE,
-        PUBLISH,
-        RUN_TASK,
-        RUN_TASK_ONLY,
-        START_EXECUTION,
-    )
+    from nightferry.states.language.resources import BUILT_IN
     from nightferry.states.language.rules import find_resources
 
     try:
@@ -47,7 +40,7 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
     except InvalidDefinition as error:
         message = "; ".join(str(problem) for problem in error.problems)
         raise InvalidWorkflow(message, declaration=declaration, location=location) from None
-    known = {RUN_TASK, RUN_TASK_ONLY, PUBLISH, INVOKE, GET_OBJECT, *START_EXECUTION, *declared}
+    known = {*BUILT_IN, *declared}
     unknown = [(path, name) for path, name in find_resources(program) if name not in known]
     if unknown:
         message = "; ".join(f"{path}: resource '{name}' is not declared" for path, name in unknown)
@@ -90,15 +83,7 @@ def check_callable_name(target: str, declaration: str, location: str) -> None:
 
 def check_integration(resource: str, declaration: str, location: str) -> None:
     """Check that a resource is the ARN of a Step Functions integration that is not built in. Raises InvalidWorkflow."""
-    from nightferry.states.language.resources import (
-        GET_OBJECT,
-        INVOKE,
-        PUBLISH,
-        RUN_TASK,
-        RUN_TASK_ONLY,
-        START_EXECUTION,
-        parse,
-    )
+    from nightferry.states.language.resources import BUILT_IN, parse
 
     if parse(resource).kind != "integration":
         raise InvalidWorkflow(
@@ -106,7 +91,7 @@ def check_integration(resource: str, declaration: str, location: str) -> None:
             declaration=declaration,
             location=location,
         )
-    if resource in {RUN_TASK, RUN_TASK_ONLY, PUBLISH, INVOKE, GET_OBJECT, *START_EXECUTION}:
+    if resource in BUILT_IN:
         raise InvalidWorkflow(
             "It is built in, so every workflow can use it. Remove the declaration.",
             declaration=declaration,

@@ -11,6 +11,7 @@ PUBLISH = "arn:aws:states:::sns:publish"
 GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 INVOKE = "arn:aws:states:::lambda:invoke"
 START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{pattern}" for pattern in ("", ".sync", ".sync:2"))
+BUILT_IN = frozenset({RUN_TASK, RUN_TASK_ONLY, PUBLISH, GET_OBJECT, INVOKE, *START_EXECUTION})
 """The resources that run both on AWS and in the local engine; a catalog can declare others."""
 
 _INTEGRATION = re.compile(
