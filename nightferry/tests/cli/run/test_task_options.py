@@ -119,6 +119,7 @@ def test_the_task_receives_its_settings(project: Path) -> None:
         (["--since=2026-11-01", "--process-id=0"], "PROCESS_ID=0: Input should be greater than or equal to 1"),
         (["--since=2026-11-01", "--regions=eu"], "REGIONS=eu: use JSON"),
         (["--sinc=2026-11-01"], "Task 'load-orders' has no setting --sinc. Did you mean --since?"),
+        (["--nme=x"], "Task 'load-orders' has no setting --nme. See: nightferry run load-orders --help"),
         (["--since"], "--since needs a value: --since=VALUE"),
         (["--since", "--raw"], "--since needs a value: --since=VALUE"),
         (["--since=2026-11-01", "-e", "SINCE=2026-11-02"], "SINCE is set twice, to different values"),

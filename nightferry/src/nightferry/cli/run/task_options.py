@@ -57,8 +57,9 @@ class TaskOptions:
                 f"shell's history would show it. See: nightferry run {self.task} --help"
             )
         if option not in self.variables:
-            near = difflib.get_close_matches(option, self.variables, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"See: nightferry run {self.task} --help"
+            names = {known.removeprefix("--"): known for known in self.variables}  # the dashes would make all similar
+            near = difflib.get_close_matches(option.removeprefix("--"), names, n=1)
+            hint = f"Did you mean {names[near[0]]}?" if near else f"See: nightferry run {self.task} --help"
             raise UnknownOption(f"Task '{self.task}' has no setting {option}. {hint}")
         if not equals and option in self.switches:
             value = words.pop(0) if words and words[0].lower() in _SWITCH_WORDS else "true"
