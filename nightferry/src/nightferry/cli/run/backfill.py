@@ -18,6 +18,7 @@ from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
+from nightferry.clock import get_clock
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -93,7 +94,7 @@ def backfill(
 def _find_times(project: Project, environment: Environment, schedule: Schedule, begin: str, end: str) -> list[datetime]:
     """Return the times of a schedule in the range. Raises InvalidRange."""
     zone = ZoneInfo(schedule.timezone)
-    now = datetime.now(UTC)
+    now = get_clock().now()
     first, last = _parse("--from", begin, zone, now), _parse("--to", end, zone, now, whole_day=True)
     if last < first:
         raise InvalidRange(f"--to {end} is before --from {begin}. Swap them.")
