@@ -34,7 +34,7 @@ def publish_test(
         with aws.translate_errors(f"list the subscriptions of {name}"):
             found = read_subscriptions(resources, sns, topic)
     except AccessDenied:
-        unknown = "published; to know the subscription, your role needs sns:ListSubscriptionsByTopic"
+        unknown = "published; the subscription was not checked, which requires sns:ListSubscriptionsByTopic"
         return dict.fromkeys((*emails, *chats), unknown)
     results = {email: _describe_subscription(found.get(email)) for email in emails}
     for chat_name, chat in chats.items():

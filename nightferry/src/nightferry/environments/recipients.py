@@ -7,8 +7,8 @@
     slack = "notices/slack-webhook"      # the name of a secret, which holds the URL
     teams = "notices/teams-webhook"
 
-A webhook's URL is a secret: whoever has it can post to the channel. The file therefore has the secret's name, and the
-URL is in the parameter store, or on this machine in the folder of the local secrets.
+A webhook's URL is a secret: anybody who has it can post to the channel. The file therefore has the secret's name, and
+the URL is in the parameter store, or on this machine in the folder of the local secrets.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class FakeBucket:
 
 @contextmanager
 def emulate_s3() -> Iterator[FakeBucket]:
-    """Answer this process's calls of AWS by moto, and yield a new bucket. It needs the extra ``testing``."""
+    """Let moto respond to this process's calls of AWS, and yield a new bucket. It needs the extra ``testing``."""
     with needs_extra("testing"):
         from moto import mock_aws
 

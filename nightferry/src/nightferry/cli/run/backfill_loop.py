@@ -85,7 +85,7 @@ class Backfill:
                 self._update(entry)
 
     def run(self, resume: str, output: Callable[[str], None]) -> None:
-        """Start and follow what the times need. ``resume`` is the sentence that says how to continue."""
+        """Start and follow what the times need. ``resume`` is the sentence with the command that continues."""
         self._print, self._resume = output, resume
         self.describe_known()
         for entry in self._entries:
@@ -197,7 +197,7 @@ class Backfill:
             raise KeyboardInterrupt
         self.interrupted = True
         running = sum(entry.state == "running" for entry in self._entries)
-        wait = f" Waiting for the end of {running} that run; Ctrl-C again stops waiting." if running else ""
+        wait = f" Waiting for {running} that have not ended; Ctrl-C again stops waiting." if running else ""
         print_status(f"\nNothing more is started.{wait} {self._resume}")
 
     def _print_summary(self) -> None:

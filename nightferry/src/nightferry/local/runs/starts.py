@@ -149,8 +149,8 @@ def start_scheduled(
 ) -> str | None:
     """Start a schedule's target for one of its times as a backfill. Return the ID, or None while it must wait.
 
-    The token is that of the schedule's own start, so each time is started once, whoever starts it. A time at which the
-    schedule started nothing, because of the overlap policy, is started now.
+    The token is that of the schedule's own start, so that each time is started once, by the schedule or a backfill. A
+    time at which the schedule started nothing, because of the overlap policy, is started now.
     """
     request = replace(
         make_scheduled_start(schedule, time, note="Started by a backfill."), source=f"backfill:{schedule.name}"

@@ -96,7 +96,7 @@ class Simulation:
         task.script = replace(task.script, stopped=self._get_seconds(task), exit_code=exit_code)
 
     def request_stop(self, arn: str, reason: str) -> None:
-        """Let a task stop for a reason, as its script says."""
+        """Request the stop of a task, which its script may delay."""
         task = self.tasks[parse_arn_id(arn)]
         if task.stop is None:
             task.stop = (self._get_seconds(task), reason)
