@@ -133,6 +133,11 @@ def test_a_task_has_either_a_main_or_a_command() -> None:
         catalog.task("load-orders", main="acme.jobs:load_orders", command=["load-orders"])
 
 
+def test_a_function_as_main_is_refused_with_the_right_form() -> None:
+    with pytest.raises(InvalidMain, match="use the name of the function as 'module:function'"):
+        Catalog("app", image=Image("app")).task("load", main=print)  # type: ignore[arg-type]
+
+
 def test_a_command_without_a_settings_class_accepts_any_variable() -> None:
     task = Catalog("app", image=Image("app")).task("shell", command=["true"], env={"ANY": "1"})
     assert (task.env, task.main) == ({"ANY": "1"}, None)

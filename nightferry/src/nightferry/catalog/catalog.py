@@ -218,7 +218,7 @@ class Catalog:
             expected=expected,
             concurrency=concurrency,
             retry=retry,
-            required_at_start=tuple(required_at_start),
+            required_at_start=(required_at_start,) if isinstance(required_at_start, str) else tuple(required_at_start),
         )
         checks.check_option_names(config, declaration, location)
         supplied = {*task.env, *task.secrets, *self.env, *self.secrets}
@@ -490,8 +490,16 @@ class Catalog:
     ) -> None:
         """Check that this catalog declares ``one``, which could come from another catalog."""
         if members.get(one.name) is not one:
+            kind = type(one).__name__.lower()
+            if one.name in members:
+                raise UnknownReference(
+                    f"It has another {kind} of the name '{one.name}' than the declared one. Use the object that "
+                    f"catalog.{kind}('{one.name}', …) returned.",
+                    declaration=declaration,
+                    location=location,
+                )
             raise UnknownReference(
-                f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalog does not declare. "
+                f"It refers to {kind} '{one.name}', which this catalog does not declare. "
                 f"Declared: {', '.join(sorted(members)) or 'none'}.",
                 declaration=declaration,
                 location=location,

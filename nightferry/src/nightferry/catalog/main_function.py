@@ -28,6 +28,8 @@ def find_settings_class(main: str, task: str, declaration: str, location: str) -
     Raises :class:`~nightferry.errors.InvalidMain`.
     """
     try:
+        if not isinstance(main, str):
+            raise _Problem("use the name of the function as 'module:function', so that the catalog imports no job.")
         return _read_job(main, task)
     except _Problem as problem:
         raise InvalidMain(f"main = {main!r}: {problem}", declaration=declaration, location=location) from None

@@ -25,6 +25,7 @@ from nightferry.states.builder import (
     Parallel,
     RunTask,
     Steps,
+    Wait,
     When,
     render,
     render_workflow,
@@ -238,6 +239,8 @@ def test_python_cannot_decide_a_condition() -> None:
         lambda: 0 < given < 5,
         lambda: (given > 1) and (other > 1),
         lambda: not (given > 1),
+        lambda: f"region {given}",
+        lambda: str(given),
     ):  # type: ignore[operator]
         with pytest.raises(TypeError, match="known only when the workflow runs"):
             decide()
@@ -307,6 +310,28 @@ LOAD = RunTask(A)
 def test_a_value_that_cannot_exist_is_refused(make: Callable[[], Body], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         render(make(), results=FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Steps(A, B), r"^Steps has the .* 'a', which is not a step. Run a task with RunTask\(task\)\.$"),
+        (lambda: Parallel([RunTask(A)]), r"which is not a step. Pass the steps as arguments"),
+        (lambda: ForEach(["eu"], "a"), "^ForEach has 'a', which is not a step. Use RunTask, ForEach"),
+        (lambda: Choose(given > 1, RunTask(A)), r"Use Choose\(When\(condition, step\), …"),
+        (lambda: When(given, RunTask(A)), r"^When\(Input\('x'\), …\) needs a condition. Compare a value"),
+        (lambda: When(given > 1, A), "^When has the .* 'a', which is not a step"),
+        (lambda: Choose(When(given > 1, RunTask(A)), otherwise=A), "^Choose has the .* 'a', which is not a step"),
+        (lambda: RunTask("a"), r"^RunTask\('a'\) needs the task itself, as in task = catalog.task"),
+        (lambda: RunTask(A, retry=3), r"^RunTask of 'a' has retry=3. Use Retry"),
+        (lambda: Output("a", "n"), r"^Output\('a', …\) needs the task instead of its name"),
+        (lambda: Notify("failures"), r"^Notify\('failures'\) needs the topic itself"),
+        (lambda: Wait(5), r"^Wait\(5\) needs a duration, as in Wait\(timedelta"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_with_the_right_form(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make()
 
 
 def test_a_result_needs_a_folder() -> None:

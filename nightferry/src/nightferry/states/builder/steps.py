@@ -62,6 +62,9 @@ class RunTask:
     args: Sequence[object] = ()
 
     def __post_init__(self) -> None:
+        _check_named("RunTask", "task", self.task)
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            raise TypeError(f"RunTask of '{self.task.name}' has retry={self.retry!r}. Use Retry(attempts=…).")
         if self.args and self.command is not None:
             raise ValueError(
                 f"RunTask of '{self.task.name}' has args and command. Use args to add words to the task's command, or "
@@ -75,6 +78,10 @@ class Wait:
 
     duration: timedelta
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.duration, timedelta):
+            raise TypeError(f"Wait({self.duration!r}) needs a duration, as in Wait(timedelta(minutes=5)).")
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Notify:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        _check_named("Notify", "topic", self.topic)
         subject = self.subject
         if subject is not None and not (subject.isascii() and subject.isprintable() and len(subject) <= 100):
             raise ValueError(f"SNS accepts a subject of at most 100 printable ASCII characters, not {subject!r}.")
@@ -108,6 +116,9 @@ class ForEach:
     concurrency: int = 0
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_steps("ForEach", self.body)
+
 
 @dataclass(frozen=True)
 class When:
@@ -115,6 +126,11 @@ class When:
 
     condition: Condition | Mapping[str, Any]
     then: Body
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.condition, Condition | Mapping):
+            raise TypeError(f"When({self.condition!r}, …) needs a condition. Compare a value: Input(NAME) > 0.")
+        _check_steps("When", self.then)
 
 
 @dataclass(frozen=True, init=False)
@@ -126,6 +142,11 @@ class Choose:
     name: str
 
     def __init__(self, *cases: When, otherwise: Body | None = None, name: str = "choose") -> None:
+        for case in cases:
+            if not isinstance(case, When):
+                raise TypeError(f"Choose has {describe(case)}. Use Choose(When(condition, step), …, otherwise=step).")
+        if otherwise is not None:
+            _check_steps("Choose", otherwise)
         object.__setattr__(self, "cases", cases)
         object.__setattr__(self, "otherwise", otherwise)
         object.__setattr__(self, "name", name)
@@ -138,6 +159,7 @@ class Steps:
     steps: tuple[Body, ...]
 
     def __init__(self, *steps: Body) -> None:
+        _check_steps("Steps", *steps)
         object.__setattr__(self, "steps", steps)
 
 
@@ -149,11 +171,41 @@ class Parallel:
     name: str
 
     def __init__(self, *branches: Body, name: str = "parallel") -> None:
+        _check_steps("Parallel", *branches)
         object.__setattr__(self, "branches", branches)
         object.__setattr__(self, "name", name)
 
 
 Body = Steps | RunTask | ForEach | Choose | Wait | Parallel | Notify
+
+
+def check_step(place: str, step: object) -> None:
+    """Raise TypeError, with the correct form, for an object that is not a step."""
+    if isinstance(step, Body):
+        return
+    if isinstance(step, list | tuple):
+        cure = "Pass the steps as arguments, as Steps(a, b) or Steps(*steps)"
+    elif hasattr(step, "name"):
+        cure = "Run a task with RunTask(task)"
+    else:
+        cure = "Use RunTask, ForEach, Choose, Parallel, Wait, Notify or Steps"
+    raise TypeError(f"{place} has {describe(step)}, which is not a step. {cure}.")
+
+
+def describe(value: object) -> str:
+    """Return an argument as a message names it: not all fields of a declaration."""
+    name = getattr(value, "name", None)
+    return f"the {type(value).__name__} '{name}'" if isinstance(name, str) else repr(value)
+
+
+def _check_steps(place: str, *steps: object) -> None:
+    for step in steps:
+        check_step(place, step)
+
+
+def _check_named(place: str, kind: str, value: object) -> None:
+    if not hasattr(value, "name"):
+        raise TypeError(f"{place}({value!r}) needs the {kind} itself, as in {kind} = catalog.{kind}(NAME, …).")
 
 
 def runs(body: Body) -> Iterator[RunTask]:

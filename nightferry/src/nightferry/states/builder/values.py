@@ -86,6 +86,12 @@ class Value:
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is known only when the workflow runs. Use a comparison in When(…), such as == True.")
 
+    def __str__(self) -> str:
+        raise TypeError(f'{self!r} is known only when the workflow runs. For a text with it, use Format("… {{}}", …).')
+
+    def __format__(self, specification: str) -> str:
+        return str(self)
+
     def is_present(self) -> Condition:
         """Hold if the value exists, even if it is null."""
         return Presence(self)
@@ -153,6 +159,10 @@ class Output(Value):
     """
 
     def __init__(self, of: NamedTask | TaskStep, *members: str) -> None:
+        if isinstance(of, str):
+            raise TypeError(
+                f"Output({of!r}, …) needs the task instead of its name, as in load = catalog.task({of!r}, …)."
+            )
         self.of = of
         self.members = _check_members(members)
 
