@@ -123,8 +123,12 @@ class Pair(NamedTuple):
         (3, "The result is of type int. Return an object"),
         ([1], "The result is of type list. Return an object"),
         (Pair(1), "The result is of type Pair. Return an object"),
-        ({"x": object()}, "The result is of type dict and is not JSON."),
-        ({"x": float("nan")}, "The result is of type dict and is not JSON."),
+        (object(), "The result is of type object and is not JSON. Return an object of texts"),
+        ({"rows": 1, "x": object()}, "The result is of type dict and is not JSON, because of its member 'x'. Return"),
+        (
+            {"rows": 1, "x": [float("nan")]},
+            "is not JSON, because of its member 'x'. Return an object of texts, numbers",
+        ),
         (
             {"x": "a" * RESULT_LIMIT},
             f"{RESULT_LIMIT:,} are allowed. Store the data as an object, and",

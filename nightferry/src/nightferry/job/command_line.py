@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import is_dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -13,8 +14,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_json
 from pydantic_settings import SettingsError
 
 from nightferry.contract import PARAMETER_PATH, format_option, is_secret
@@ -137,6 +139,8 @@ def describe_type(field: FieldInfo) -> str:
             choices += [str(member.value) for member in kind]
     if choices:
         return "|".join(choices)
+    if any(isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)) for kind in kinds):
+        return "JSON"
     return next((word for types, word in _WORDS if not types.isdisjoint(kinds)), "TEXT")
 
 
@@ -144,7 +148,7 @@ _WORDS: Sequence[tuple[set[Any], str]] = (
     ({int, float, Decimal}, "NUMBER"),
     ({datetime}, "TIME"),
     ({date}, "YYYY-MM-DD"),
-    ({timedelta}, "SECONDS"),
+    ({timedelta}, "HH:MM:SS"),
     ({list, tuple, set, frozenset, dict, Sequence, Mapping}, "JSON"),
     ({Path}, "PATH"),
 )
@@ -171,4 +175,12 @@ def describe_default(field: FieldInfo) -> str:
             return f"default: {str(default).lower()}"
         case "":
             return "default: empty"
-    return f"default: {default}"
+    return f"default: {_format_value(default)}"
+
+
+def _format_value(value: Any) -> str:
+    """Return a value in the form in which a variable has it."""
+    if isinstance(value, str):
+        return value
+    text = to_json(value, fallback=str).decode()
+    return text if isinstance(value, Sequence | Mapping | Set | BaseModel) or is_dataclass(value) else text.strip('"')

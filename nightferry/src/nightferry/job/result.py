@@ -13,7 +13,7 @@ from typing import Any
 
 from nightferry.contract import RESULT_LIMIT, LogEvent
 from nightferry.errors import NightferryError
-from nightferry.job.redaction import redactor
+from nightferry.job.redaction import redact, redactor
 
 _log = logging.getLogger("nightferry.job")
 
@@ -55,8 +55,8 @@ def convert_result(value: object) -> dict[str, Any]:
         content = _encode(result)
     except (PydanticSerializationError, ValueError, RecursionError):
         raise InvalidResult(
-            f"The result is of type {type(value).__name__} and is not JSON. Return an object of texts, numbers, "
-            "Booleans, dates, lists and objects."
+            f"The result is of type {type(value).__name__} and is not JSON{_name_member(value)}. Return an object of "
+            "texts, numbers, Booleans, dates, lists and objects."
         ) from None
     if not isinstance(result, dict):
         raise InvalidResult(f'The result is of type {type(value).__name__}. Return an object: return {{"rows": 3}}.')
@@ -71,6 +71,18 @@ def convert_result(value: object) -> dict[str, Any]:
             "plain text. Return a count, the name of a thing or a key."
         )
     return result
+
+
+def _name_member(value: object) -> str:
+    """Return the member of a result that JSON cannot hold, by its name and type, without its value."""
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    for name, member in value.items() if isinstance(value, dict) else ():
+        try:
+            _encode(to_jsonable_python(member))
+        except (PydanticSerializationError, ValueError, RecursionError):
+            return f", because of its member {redact(repr(name))}"
+    return ""
 
 
 def _encode(result: Any) -> bytes:

@@ -19,11 +19,18 @@ from tests.cli.terminal import nightferry
 from tests.module_names import module_name
 
 CATALOG = """
-from datetime import date
+from datetime import date, timedelta
+from enum import Enum
 from typing import Literal
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from nightferry import Catalog, Image, Secret
 from nightferry.job import JobSettings
+
+class Color(Enum):
+    RED = "red"
+
+class Limits(BaseModel):
+    rows: int = 1
 
 class LoadSettings(JobSettings):
     since: date = Field(description="First day to load")
@@ -32,6 +39,10 @@ class LoadSettings(JobSettings):
     check: bool = Field(default=False, description="Check the files")
     folder: str = Field(description="Folder")
     regions: list[str] = Field(default=[], description="Regions")
+    wait: timedelta = Field(default=timedelta(minutes=2), description="Wait")
+    color: Color = Field(default=Color.RED, description="Color")
+    days: set[int] = Field(default={1}, description="Days")
+    limits: Limits = Field(default=Limits(), description="Limits")
     password: SecretStr | None = Field(default=None, description="Password of the database")
 
 catalog = Catalog("shop", image=Image("shop"))
@@ -120,6 +131,7 @@ def test_the_task_receives_its_settings(project: Path) -> None:
         (["--since=2026-11-01", "--regions=eu"], "REGIONS=eu: use JSON"),
         (["--sinc=2026-11-01"], "Task 'load-orders' has no setting --sinc. Did you mean --since?"),
         (["--nme=x"], "Task 'load-orders' has no setting --nme. See: nightferry run load-orders --help"),
+        (["--no-check"], "Task 'load-orders' has no setting --no-check. Use --check=false."),
         (["--since"], "--since needs a value: --since=VALUE"),
         (["--since", "--raw"], "--since needs a value: --since=VALUE"),
         (["--since=2026-11-01", "-e", "SINCE=2026-11-02"], "SINCE is set twice, to different values"),
@@ -166,6 +178,14 @@ def test_the_help_of_a_task_lists_its_settings(project: Path) -> None:
         "      Folder. Set by the catalog: ${bucket:inbox}/in.",
         "  --regions=JSON",
         "      Regions. Default: [].",
+        "  --wait=HH:MM:SS",
+        "      Wait. Default: PT2M.",
+        "  --color=red",
+        "      Color. Default: red.",
+        "  --days=JSON",
+        "      Days. Default: [1].",
+        "  --limits=JSON",
+        '      Limits. Default: {"rows":1}.',
         "  --scheduled-at=TIME",
         "      The time for which the run counts as scheduled, with an offset: 2026-11-01T05:30:00Z. Default:",
         "      none.",

@@ -177,7 +177,8 @@ class Backfill:
                 return
             if self._backend.find_planned_retry(id) is not None:
                 return
-            code = "it did not start" if run.exit_code is None else f"exit code {run.exit_code}"
+            no_code = "it did not start" if run.started_at is None else "it ended without an exit code"
+            code = no_code if run.exit_code is None else f"exit code {run.exit_code}"
             entry.reason = f"{code}{f', {run.reason}' if run.reason and run.exit_code is None else ''}"
         entry.took = None if run.stopped_at is None else run.stopped_at - run.created_at
         entry.state = "succeeded" if run.succeeded else "failed"

@@ -60,6 +60,8 @@ class TaskOptions:
             names = {known.removeprefix("--"): known for known in self.variables}  # the dashes would make all similar
             near = difflib.get_close_matches(option.removeprefix("--"), names, n=1)
             hint = f"Did you mean {names[near[0]]}?" if near else f"See: nightferry run {self.task} --help"
+            if (positive := option.replace("--no-", "--", 1)) in self.switches:
+                hint = f"Use {positive}=false."
             raise UnknownOption(f"Task '{self.task}' has no setting {option}. {hint}")
         if not equals and option in self.switches:
             value = words.pop(0) if words and words[0].lower() in _SWITCH_WORDS else "true"
