@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nightferry.cli.app import app
-from nightferry.cli.create.init import FolderNotEmpty, InvalidProjectName, parse_name, write_project
+from nightferry.cli.create.init import FolderNotEmpty, InvalidProjectName, ProjectNotWritten, parse_name, write_project
 
 LONGEST_NAME = "a-name-of-twenty-letters"
 FILES = {
@@ -104,6 +104,13 @@ def test_a_folder_with_files_is_refused_and_not_changed(folder: Path) -> None:
     (folder / "invoices").write_text("a file")
     assert isinstance(invoke("init", "invoices").exception, FolderNotEmpty)
     assert (folder / "invoices").read_text() == "a file"
+
+
+def test_a_folder_that_refuses_files_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/dev/fd")  # refuses new files, also of root
+    refused = invoke("init", "orders")
+    assert isinstance(refused.exception, ProjectNotWritten)
+    assert "/orders cannot be written: " in str(refused.exception)
 
 
 def test_a_command_outside_a_project_offers_init(folder: Path) -> None:

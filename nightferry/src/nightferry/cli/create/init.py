@@ -36,6 +36,10 @@ class FolderNotEmpty(NightferryError):
     """The project's folder already has files. Nothing was written."""
 
 
+class ProjectNotWritten(NightferryError):
+    """The folder or disk refused the project's files. No file of the project remains."""
+
+
 @dataclass(frozen=True)
 class Names:
     """The names that follow from the argument: for AWS and the folder ``my-project``, in Python ``my_project``."""
@@ -58,7 +62,12 @@ def init(
     """Write a new project with a job, a schedule, two environments and a test, and run the job."""
     names = parse_name(name)
     folder = Path(names.project)
-    write_project(names, folder)
+    try:
+        write_project(names, folder)
+    except OSError as error:
+        raise ProjectNotWritten(
+            f"{folder.absolute()} cannot be written: {error.strerror}. Run the command in a folder of your own."
+        ) from None
     typer.echo(f"Wrote the project {names.project}:\n")
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         typer.echo(f"  {file}")
