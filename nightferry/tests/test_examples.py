@@ -107,6 +107,7 @@ def test_regional_sales_runs_for_each_region(tmp_path: Path, content: str, sums:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     messages = [json.loads(line)["message"] for line in nightferry(project, "logs", "sales").stdout.splitlines()]
     assert sorted(message for message in messages if ": " in message) == sums
+    assert len(json.loads(nightferry(project, "notifications", "--json").stdout)) == notices
 
 
 MOTO_ACCOUNT = "123456789012"
