@@ -98,6 +98,10 @@ class OverlappingTriggers(DeclarationError):
     """Two triggers of one bucket would fire for the same object, which S3 rejects."""
 
 
+class EndlessTrigger(DeclarationError):
+    """A trigger would fire for the objects that Nightferry itself writes, so that each run could start another one."""
+
+
 class InvalidWorkflow(DeclarationError):
     """Step Functions would reject the workflow's definition."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
@@ -286,6 +287,34 @@ def test_triggers_overlap_by_s3s_rules(one: tuple[str, str], other: tuple[str, s
             catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
     else:
         catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
+
+
+@pytest.mark.parametrize(
+    ("bucket", "prefix", "suffix", "rejected"),
+    [
+        ("inbox", "", "", True),
+        ("inbox", "state/", ".json", True),
+        ("inbox", "state/results/load/", "", True),
+        ("inbox", "", "7.lease", True),
+        ("inbox", "", ".csv", False),
+        ("inbox", "in/", "", False),
+        ("inbox", "state/results2", "", False),
+        ("other", "", "", False),
+    ],
+)
+def test_a_trigger_for_results_or_leases_would_start_runs_without_end(
+    bucket: str, prefix: str, suffix: str, rejected: bool
+) -> None:
+    state = BucketPath("inbox", "state")
+    catalog = Catalog("app", image=Image("app"), results=state / "results", leases=state / "leases/")
+    buckets = {name: catalog.bucket(name) for name in ("inbox", "other")}
+    target = catalog.task("a", command=["a"])
+    with (
+        pytest.raises(errors.EndlessTrigger, match="which are stored in the folder state/")
+        if rejected
+        else nullcontext()
+    ):
+        catalog.object_trigger("arrived", target, bucket=buckets[bucket], prefix=prefix, suffix=suffix)
 
 
 def test_a_secret_can_be_supplied_as_its_parameters_path() -> None:

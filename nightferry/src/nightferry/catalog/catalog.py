@@ -50,6 +50,7 @@ from nightferry.contract import (
 )
 from nightferry.errors import (
     DuplicateName,
+    EndlessTrigger,
     ImpossibleSize,
     InvalidMain,
     InvalidName,
@@ -423,6 +424,14 @@ class Catalog:
             via=via,
             declared_in=location,
         )
+        for written, folder, ending in (("results", self.results, ".json"), ("leases", self.leases, ".lease")):
+            if folder is not None and checks.fires_for_folder(trigger, folder.bucket, folder.path, ending):
+                raise EndlessTrigger(
+                    f"It would fire for the {written} of tasks, which are stored in the folder {folder.path} of this "
+                    "bucket, and start runs without end. Add a prefix or suffix that excludes them.",
+                    declaration=declaration,
+                    location=location,
+                )
         for other in self.object_triggers.values():
             if checks.has_overlap(trigger, other):
                 raise OverlappingTriggers(

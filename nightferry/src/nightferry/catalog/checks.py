@@ -363,6 +363,14 @@ def has_overlap(one: _Trigger, other: _Trigger) -> bool:
     return prefixes and suffixes
 
 
+def fires_for_folder(trigger: _Trigger, bucket: str, folder: str, suffix: str) -> bool:
+    """Return True if a trigger fires for objects in a folder of a bucket, whose keys end with ``suffix``."""
+    path = f"{folder.strip('/')}/".lstrip("/")
+    prefixes = path.startswith(trigger.prefix) or trigger.prefix.startswith(path)
+    suffixes = suffix.endswith(trigger.suffix) or trigger.suffix.endswith(suffix)
+    return trigger.bucket == bucket and prefixes and suffixes
+
+
 def get_summary(config: type[BaseModel]) -> str:
     """Return the first line of a settings class's docstring, which describes the job."""
     document = inspect.getdoc(config) if config.__doc__ else None
