@@ -88,15 +88,21 @@ def on_terminal(root: Path, *arguments: str) -> tuple[int, str]:
         [PROGRAM, *arguments], cwd=root, env=environment(), stdin=terminal, stdout=terminal, stderr=terminal
     ) as process:
         os.close(terminal)
-        drawn = b""
-        while True:
-            try:
-                chunk = os.read(controller, 65536)
-            except OSError:  # on Linux, a closed pseudo-terminal raises EIO
-                break
-            if not chunk:
-                break
-            drawn += chunk
-        os.close(controller)
+        drawn = read_to_end(controller)
         code = process.wait(timeout=60)
     return code, _CONTROLS.sub("", drawn.decode(errors="replace"))
+
+
+def read_to_end(controller: int) -> bytes:
+    """Return what is drawn on a pseudo-terminal until all programs have closed it, and close it."""
+    drawn = b""
+    while True:
+        try:
+            chunk = os.read(controller, 65536)
+        except OSError:  # on Linux, a closed pseudo-terminal raises EIO
+            break
+        if not chunk:
+            break
+        drawn += chunk
+    os.close(controller)
+    return drawn

@@ -16,7 +16,8 @@ from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
 from nightferry.testing.iam.report import find_unneeded
 from nightferry.testing.iam.services import Services, make_failure_event
-from tests.lambdas.chat import PATH, serve_chat
+from tests.lambdas.chat import PATH, Chat
+from tests.lambdas.servers import serve
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/parameters"
 PARAMETER = "/service/notices/test/slack-webhook"
@@ -55,7 +56,7 @@ def test_a_failure_reaches_the_chat_and_each_permission_is_needed(emulated_aws: 
     plan = deployment.apply_and_plan("first")
     assert plan.changes == {}, plan.text
     account = EnforcedAccount(emulated_aws, "us-east-1")
-    with serve_chat() as chat:
+    with serve(Chat()) as chat:
         account.administer("ssm").put_parameter(Name=PARAMETER, Value=chat.url, Type="SecureString", KeyId=KEY)
         account.enforce()
         agent = Agent(account, {})

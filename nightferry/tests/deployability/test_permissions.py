@@ -30,8 +30,9 @@ from nightferry.testing.iam.services import (
     make_stopped_event,
 )
 from tests.deployability.jobs import WorkSettings
-from tests.lambdas.chat import Chat, serve_chat
-from tests.lambdas.log_api import log_api
+from tests.lambdas.chat import Chat
+from tests.lambdas.log_api import LogApi
+from tests.lambdas.servers import serve
 
 ROOT = Path(__file__).parents[2]
 WORK = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.deployability.jobs import main; main()"
@@ -179,7 +180,7 @@ NOT_USED = {
 
 @pytest.fixture
 def chat() -> Iterator[Chat]:
-    with serve_chat() as chat:
+    with serve(Chat()) as chat:
         yield chat
 
 
@@ -249,7 +250,7 @@ def make_steps(services: Services, catalog: Catalog, chat: Chat) -> Iterator[Cal
 
 
 def forward_a_log(services: Services) -> None:
-    with log_api() as api:
+    with serve(LogApi()) as api:
         services.invoke("proof-test-newrelic-forwarder", LOG_EVENT, LOG_API_URL=api.url)
 
 

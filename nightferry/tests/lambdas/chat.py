@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.lambdas.servers import FakeServer
 
 PATH = "/services/T0001/B0002/kq7Secret?sig=alsoSecret"
 
@@ -16,17 +16,14 @@ Behavior = int | str | tuple[int, dict[str, str], str]
 """A status, or a status with headers and a body; "hang" (no response), "drip" (an endless one), "cut" (before it)."""
 
 
-class Chat(ThreadingHTTPServer):
+class Chat(FakeServer):
     """The server. ``behaviors`` apply to the next requests, one each; all further requests are accepted."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.behaviors: list[Behavior] = []
         self.received: list[Any] = []
         self.paths: list[str] = []
-        self.released = threading.Event()
 
     def reset(self, *behaviors: Behavior) -> None:
         """Forget all requests, and apply ``behaviors`` to the next ones."""
@@ -78,18 +75,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with suppress(OSError):  # the client does not read all of a huge response
             self.wfile.write(body.encode())
-
-
-@contextmanager
-def serve_chat() -> Iterator[Chat]:
-    """Run a server during the block."""
-    server = Chat()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -6,10 +6,10 @@ import gzip
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.lambdas.servers import FakeServer
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -17,23 +17,21 @@ Behavior = int | str
 """A status, "429 0" (with Retry-After), "hang", "cut" (before reading) or "cut after" (accepted without a response)."""
 
 
-class LogApi(ThreadingHTTPServer):
+class LogApi(FakeServer):
     """The server. ``behaviors`` apply to the next requests, one each; all further requests are accepted.
 
     413 applies only to batches of at least two entries.
     """
 
-    daemon_threads = True
     request_queue_size = 64
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.behaviors: list[Behavior] = []
         self.accepted: list[dict[str, Any]] = []  # entries of requests with status 2xx, or cut after reading
         self.bodies: list[int] = []  # compressed sizes
         self.keys: list[str] = []
         self.wrong_key: str | None = None
-        self.released = threading.Event()
         self.lock = threading.Lock()
 
     def reset(self, *behaviors: Behavior) -> None:
@@ -85,18 +83,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", after)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-
-@contextmanager
-def log_api() -> Iterator[LogApi]:
-    """Run a server during the block."""
-    server = LogApi()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()

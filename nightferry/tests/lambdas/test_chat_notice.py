@@ -23,7 +23,8 @@ from nightferry.lambdas.chat_notice import (
     render,
     render_text,
 )
-from tests.lambdas.chat import Chat, serve_chat
+from tests.lambdas.chat import Chat
+from tests.lambdas.servers import serve
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:example-test-failures"
 PARAMETER = "/service/example/test/notices/slack"
@@ -55,7 +56,7 @@ ALARM = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Chat]:
-    with serve_chat() as chat:
+    with serve(Chat()) as chat:
         yield chat
 
 

@@ -25,7 +25,8 @@ from nightferry.job.runtime import Runtime
 from nightferry.lambdas import newrelic_forwarder
 from nightferry.lambdas.newrelic_forwarder import DeliveryFailed, RetryPolicy, forward
 from nightferry.testing.tiers import examples
-from tests.lambdas.log_api import MAX_BODY_BYTES, Behavior, LogApi, log_api
+from tests.lambdas.log_api import MAX_BODY_BYTES, Behavior, LogApi
+from tests.lambdas.servers import serve
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -37,7 +38,7 @@ ENOUGH_SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LogApi]:
-    with log_api() as server:
+    with serve(LogApi()) as server:
         yield server
 
 

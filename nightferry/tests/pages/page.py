@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cli.terminal import read_to_end
+
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+/\S+|\S+\.\w+)(, at the end)?")
 _BACKGROUND = "# in a second terminal"
@@ -178,7 +180,7 @@ class Reader:
             stderr=terminal,
         ) as process:
             os.close(terminal)
-            drawn = _read(controller)
+            drawn = read_to_end(controller)
             code = process.wait(timeout=_TIMEOUT_SECONDS)
         self._current = Path(folder.read_text(encoding="utf-8").strip())
         ran = Ran(command, render(drawn.decode(errors="replace")), code, time.monotonic() - started)
@@ -216,20 +218,6 @@ class Reader:
                 os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
         self._background = []
-
-
-def _read(controller: int) -> bytes:
-    drawn = b""
-    while True:
-        try:
-            chunk = os.read(controller, 65536)
-        except OSError:  # on Linux, a closed pseudo-terminal raises EIO
-            break
-        if not chunk:
-            break
-        drawn += chunk
-    os.close(controller)
-    return drawn
 
 
 def render(drawn: str) -> list[str]:

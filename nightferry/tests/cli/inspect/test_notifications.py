@@ -21,7 +21,8 @@ from nightferry.local.monitoring.notice_log import NoticeLog
 from nightferry.local.services import secrets
 from tests.aws.project import make_aws_project
 from tests.cli.terminal import environment, in_process, nightferry
-from tests.lambdas.chat import Chat, serve_chat
+from tests.lambdas.chat import Chat
+from tests.lambdas.servers import serve
 
 KEYS = {"AWS_ACCESS_KEY_ID": "fake", "AWS_SECRET_ACCESS_KEY": "fake"}
 RECIPIENTS = """
@@ -50,7 +51,7 @@ def backend(root: Path) -> LocalBackend:
 
 @pytest.fixture(scope="module")
 def chat() -> Iterator[Chat]:
-    with serve_chat() as chat:
+    with serve(Chat()) as chat:
         yield chat
 
 
