@@ -302,3 +302,9 @@ def test_another_event_fails_the_invocation(world: World, event: dict[str, Any])
 )
 def test_the_step_is_found_in_the_history(newest_first: list[tuple[Any, ...]], step: str | None) -> None:
     assert failure_notice.find_failed_step(make_event(*event) for event in newest_first) == step
+
+
+def test_an_e_mail_has_no_link_in_a_partition_whose_console_is_not_known() -> None:
+    failure = {"workflow": "nightly", "environment": "test", "status": "FAILED", "command": "c", "link": None}
+    text = failure_notice._format_e_mail(failure | dict.fromkeys(("step", "error", "cause")))
+    assert text == "Workflow nightly failed in environment test.\n\n\nDetails: c"

@@ -141,7 +141,8 @@ def _format_e_mail(failure: dict[str, str | None]) -> str:
     status = str(failure["status"]).lower().replace("_", " ")
     lines = [f"Workflow {failure['workflow']} {status} in environment {failure['environment']}.", ""]
     lines += [f"{key.capitalize()}: {failure[key]}" for key in ("step", "error", "cause") if failure[key]]
-    return "\n".join([*lines, "", f"Details: {failure['command']}", f"Console: {failure['link']}"])
+    links = [f"{label}: {failure[key]}" for label, key in (("Details", "command"), ("Console", "link")) if failure[key]]
+    return "\n".join([*lines, "", *links])
 
 
 def explain_cause(cause: str) -> str:
