@@ -90,6 +90,13 @@ def test_a_mistake_is_reported_with_its_line(catalog: Catalog, text: str, messag
     assert message in str(caught.value)
 
 
+def test_a_file_in_another_encoding_is_named(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "local.toml").write_bytes('backend = "local" # é'.encode("latin-1"))
+    with pytest.raises(EnvironmentFileError, match=r"environments/local.toml is not valid TOML: .* Store the file as"):
+        load("local", catalog, tmp_path)
+
+
 def test_a_missing_environment_lists_the_available_ones(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "local.toml").write_text("")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.environments.project import Project
-from nightferry.errors import CatalogFailed, DeclarationError, NightferryError
+from nightferry.errors import CatalogFailed, CatalogNotFound, DeclarationError, NightferryError
 
 CATALOG = """from nightferry import Catalog, Image
 {line}
@@ -32,6 +32,7 @@ def write(root: Path, name: str, line: str, **modules: str) -> Project:
         ("mistake_value", "int('x')", ":2: ValueError: invalid literal for int() with base 10: 'x'"),
         ("mistake_argument", "Catalog('a')", ":2: TypeError: Catalog.__init__() missing 1 required"),
         ("mistake_empty", "raise RuntimeError", ":2: RuntimeError"),
+        ("mistake_exit", "raise SystemExit(3)", ":2: SystemExit: 3"),
         ("mistake_library", "import json; json.loads('{')", ":2: JSONDecodeError: Expecting property name"),
     ],
 )
@@ -40,6 +41,21 @@ def test_a_mistake_has_its_file_line_and_text(tmp_path: Path, name: str, line: s
     with pytest.raises(CatalogFailed) as raised:
         _ = project.catalog
     assert str(raised.value).startswith(f"{tmp_path / name}.py{message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[tool.nightferry\n", "is not valid TOML: Expected ']'"),
+        (b"# \xff\n", "is not valid TOML: 'utf-8' codec can't decode"),
+        (b"[tool]\nnightferry = 3\n", r"\[tool.nightferry\] must be a table"),
+        (b"[tool.nightferry]\ncatalog = 3\n", "and catalog and project texts. Write:"),
+    ],
+)
+def test_an_invalid_file_of_the_project_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(content)
+    with pytest.raises(CatalogNotFound, match=f"pyproject.toml.*{message}"):
+        Project.find(tmp_path)
 
 
 def test_a_mistake_in_a_module_that_the_catalog_imports_has_that_modules_line(tmp_path: Path) -> None:

@@ -80,7 +80,12 @@ def load(name: str, catalog: Catalog, project: Path) -> Environment:
             f"Available environments: {', '.join(known) or 'none'}. "
             f"To create it, run: nightferry new-environment {name}"
         )
-    return parse(name, file.read_text(encoding="utf-8"), catalog, Path(FOLDER) / f"{name}.toml")
+    shown = Path(FOLDER) / file.name
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise EnvironmentFileError(f"{shown} is not valid TOML: {error}. Store the file as UTF-8.") from None
+    return parse(name, text, catalog, shown)
 
 
 def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:

@@ -16,6 +16,8 @@ from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.environment import Environment, load
 from nightferry.errors import CatalogFailed, CatalogNotFound, NightferryError
 
+_KEYS = ("catalog", "project")  # of the table [tool.nightferry]
+
 
 @dataclass(frozen=True)
 class Project:
@@ -65,7 +67,7 @@ class Project:
             ) from None
         except NightferryError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CatalogFailed(f"{self._find_place(error)}: {_describe_mistake(error)}") from None
         if not isinstance(value, Catalog):
             raise CatalogNotFound(
@@ -77,7 +79,7 @@ class Project:
         """Return the validated environment with this name. Raises EnvironmentFileError."""
         return load(name, self.catalog, self.root)
 
-    def _find_place(self, error: Exception) -> str:
+    def _find_place(self, error: BaseException) -> str:
         """Return ``file:line`` of a mistake: of the syntax error, or of the last line of the project that ran."""
         if isinstance(error, SyntaxError) and error.filename:
             return f"{error.filename}:{error.lineno}"
@@ -101,15 +103,28 @@ class Project:
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
 
 
-def _describe_mistake(error: Exception) -> str:
+def _describe_mistake(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _read_tool_table(folder: Path) -> dict[str, str]:
-    """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``, or an empty one."""
+    """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``, or an empty one.
+
+    Raises CatalogNotFound for a file that is not valid.
+    """
     file = folder / "pyproject.toml"
     if not file.is_file():
         return {}
-    declared: dict[str, str] = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("nightferry", {})
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogNotFound(f"{file} is not valid TOML: {error}. Correct the file.") from None
+    tool = document.get("tool")
+    declared = tool.get("nightferry", {}) if isinstance(tool, dict) else {}
+    if not isinstance(declared, dict) or not all(isinstance(declared.get(key, ""), str) for key in _KEYS):
+        raise CatalogNotFound(
+            f"{file}: [tool.nightferry] must be a table, and {' and '.join(_KEYS)} texts. Write:\n\n"
+            '    [tool.nightferry]\n    catalog = "package.module:name"'
+        )
     return declared

@@ -14,6 +14,7 @@ import pytest
 from moto import mock_aws
 
 from nightferry.cli.app import main
+from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.project import Project
 from nightferry.lambdas import chat_notice
 from nightferry.local.backend import LocalBackend
@@ -113,6 +114,11 @@ def test_a_test_notice_on_this_machine_reaches_the_webhooks_that_are_set(
     unknown = nightferry(root, "notifications", "test", "failure")
     assert unknown.returncode != 0
     assert "Did you mean failures?" in unknown.stderr
+
+
+def test_a_message_for_an_empty_table_keeps_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("Recipient", "Result"), [], "Add [notices.failures] to environments/local.toml.")
+    assert capsys.readouterr().out == "Add [notices.failures] to environments/local.toml.\n"
 
 
 def test_notices_on_aws_are_published_but_not_listed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

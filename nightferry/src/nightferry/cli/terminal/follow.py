@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
-from nightferry.cli.terminal.lines import format_duration
+from nightferry.cli.terminal.lines import format_duration, print_unchanged
 from nightferry.cli.terminal.tail import StepProgress, Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, get_clock
@@ -113,7 +113,7 @@ def follow_execution(
         states = [state for state in history if state.type == "Task" and state not in seen.states]
         if not console.is_terminal:
             for line in _list_changes(states, runs, printed):
-                console.print(line, highlight=False, soft_wrap=True)
+                print_unchanged(console, line)
         drained = all(tail.is_drained(run.id) for run in runs.values())
         return PollResult(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
 

@@ -18,7 +18,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
     """Print rows as a table on a terminal, and tab-separated in a pipe."""
     console = Console()
     if not rows:
-        console.print(empty)
+        print_unchanged(console, empty)
         return
     if not console.is_terminal:
         print_rows(console, rows)
