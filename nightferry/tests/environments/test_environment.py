@@ -146,6 +146,10 @@ WEBHOOK = "https://hooks.slack.com/services/T0/B0/kq7Secret"
         ("failures]\nemails = ['a@b.org', 'a@b.org']", "x.toml:5: 'notices.failures.emails': a@b.org is listed twice"),
         ("failures]\nteams = 7", "x.toml:5: 'notices.failures.teams': Input should be a valid string."),
         (f"failures]\nslack = '{WEBHOOK}'", "x.toml:5: 'notices.failures.slack': this is not the name of a secret."),
+        (
+            f"failures]\nteams = '{WEBHOOK[8:]}'",
+            "x.toml:5: 'notices.failures.teams': this is not the name of a secret.",
+        ),
         (f"failures]\nemails = ['{WEBHOOK}']", "x.toml:5: 'notices.failures.emails.0' is not an e-mail address."),
         (f"failures]\nslak = '{WEBHOOK}'", "x.toml:5: unknown key 'notices.failures.slak'"),
     ],

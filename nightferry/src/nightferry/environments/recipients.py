@@ -13,12 +13,16 @@ the URL is in the parameter store, or on this machine in the folder of the local
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Email = Annotated[str, Field(pattern=r"^[^\s@\"<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=254)]
+
+_SECRET_NAME = re.compile(r"[\w./-]*")  # Parameter Store, "Creating parameters"
+_HOST = re.compile(r"/*[\w-]+(\.[\w-]+)+/.")  # of a URL without its scheme
 
 CHATS = ("slack", "teams")
 """The kinds of webhooks, which are keys of the table."""
@@ -59,7 +63,7 @@ class Recipients(BaseModel):
     @classmethod
     def _check_secret_name(cls, name: Any) -> Any:
         """Refuse the URL itself, and anything else that is not a secret's name, without repeating it."""
-        if isinstance(name, str) and any(character in name for character in ":?& "):
+        if isinstance(name, str) and (not _SECRET_NAME.fullmatch(name) or _HOST.match(name)):
             raise ValueError(
                 "this is not the name of a secret. The URL of a webhook is a secret, so the file must not contain it. "
                 "Store the URL as a secret, and write the secret's name here, such as notices/slack-webhook. If the "
