@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -15,8 +13,8 @@ from nightferry.aws.session import Aws
 from nightferry.aws.verify.verify import verify as on_aws
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import RunRequest
-from nightferry.cli.terminal.findings import print_finding
-from nightferry.cli.terminal.options import AsJson, Env, current_user, print_json, print_status
+from nightferry.cli.terminal.findings import report_findings
+from nightferry.cli.terminal.options import AsJson, Env, current_user, print_status
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
@@ -53,17 +51,7 @@ def verify(
         raise NightferryError("--run requires --after-deploy. Add it, or use: nightferry run TASK")
     if after_deploy and prerequisites:
         raise NightferryError("--after-deploy and --prerequisites exclude each other. Use one of them.")
-    findings: list[Finding] = []
-    for finding in _run_checks(env, prerequisites, image_tag, after_deploy, run):
-        if not as_json:
-            print_finding(finding, findings[-1].group if findings else None)
-        findings.append(finding)
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        _print_summary(env, findings)
-    if any(finding.is_failure for finding in findings):
-        raise typer.Exit(1)
+    report_findings(_run_checks(env, prerequisites, image_tag, after_deploy, run), env, as_json=as_json)
 
 
 def _run_checks(
@@ -86,13 +74,3 @@ def _run_checks(
         # Its result is in the findings. Its lines go to the other stream, so that --json prints only JSON.
         follow_to_end(starts, id, env, Console(stderr=True), raw=True)
     return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag, starts=starts)
-
-
-def _print_summary(env: str, findings: list[Finding]) -> None:
-    failed = sum(finding.is_failure for finding in findings)
-    counts = Counter(finding.verdict for finding in findings)
-    text = (
-        f"{counts['ok']} OK, {counts['warning']} warnings, {failed} missing, wrong or not allowed, "
-        f"{counts['not checked']} not checked in {env}."
-    )
-    typer.echo(f"\n{text}")

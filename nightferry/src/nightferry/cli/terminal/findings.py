@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import typer
 from rich.console import Console
 from rich.markup import escape
 
 from nightferry.backend.findings import Finding
+from nightferry.cli.terminal.options import print_json
 
 _SIGNS = {
     "ok": "[green]✓[/]",
@@ -17,7 +23,29 @@ _SIGNS = {
 }
 
 
-def print_finding(finding: Finding, group: str | None) -> None:
+def report_findings(found: Iterable[Finding], env: str | None, *, as_json: bool) -> None:
+    """Print each finding at once, then their numbers; exit with 1 if one is a failure.
+
+    ``env`` is the environment that was checked, of which some resources may not be accessible; None for a machine.
+    """
+    findings: list[Finding] = []
+    for finding in found:
+        if not as_json:
+            _print(finding, findings[-1].group if findings else None)
+        findings.append(finding)
+    failed = sum(finding.is_failure for finding in findings)
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        counts = Counter(finding.verdict for finding in findings)
+        warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
+        unchecked = "" if env is None else f", {counts['not checked']} not checked in {env}"
+        typer.echo(f"\n{counts['ok']} OK, {warnings}, {failed} missing, wrong or not allowed{unchecked}.")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(finding: Finding, group: str | None) -> None:
     """Print a finding, after the name of its group unless the finding before was of ``group`` too."""
     console = Console()
     if finding.group != group:
