@@ -77,6 +77,7 @@ def test_a_secret_is_stored_privately_listed_and_never_printed(root: Path) -> No
     [
         ("\n", ["load/key"], "The value of load/key is empty"),
         ("\udcff", ["load/key"], "The value of load/key is not UTF-8 text"),
+        ("a" * 100_001, ["load/key"], "The value of load/key has more than 100,000 bytes"),
         ("a\0b", ["load/key"], "The value of load/key contains a NUL character"),
         ("x", ["load/keys"], "Secret 'load/keys' not found. Did you mean load/key?"),
         ("x", ["load/key", "hunter2"], "A value must not be an argument"),

@@ -18,6 +18,8 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 
+_LONGEST_VALUE = 100_000  # Linux limits a variable with its name to 131,072 bytes (execve(2), MAX_ARG_STRLEN)
+
 app = typer.Typer(help="Store secrets, and list those that are missing.", no_args_is_help=True, add_completion=False)
 
 
@@ -150,4 +152,9 @@ def _read_value(name: str) -> str:
         raise UnusableValue(f"The value of {name} is empty. Enter it at the prompt, or redirect it: < FILE")
     if "\0" in value:
         raise UnusableValue(f"The value of {name} contains a NUL character, which no environment variable can hold.")
+    if len(value.encode()) > _LONGEST_VALUE:
+        raise UnusableValue(
+            f"The value of {name} has more than {_LONGEST_VALUE:,} bytes, which no environment variable can hold. "
+            "Store it as an object of a bucket that only the task may read."
+        )
     return value

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
+# Errors of a path that its owner can repair. Any other OSError is a fault of Nightferry and keeps its traceback.
+_REPAIRABLE = {
+    errno.EACCES: "Check its owner and permissions",
+    errno.EPERM: "Check its owner and permissions",
+    errno.EROFS: "Use a folder that can be written",
+    errno.ENOSPC: "Free space on its disk",
+    errno.EDQUOT: "Free space, or increase the quota",
+    errno.ENOTDIR: "Move the file away, or use another folder",
+    errno.EEXIST: "Move the file away, or use another folder",
+    errno.EISDIR: "Move the folder away, or use another file",
+    errno.ENAMETOOLONG: "Use a shorter name",
+}
+
 
 def run_script(name: str, script: Callable[[], object]) -> None:
-    """Call ``script``. Print the message of an error after ``name``, and exit with the error's code."""
+    """Call ``script``. Print the message of an error after ``name``, and exit with the error's code.
+
+    A path that cannot be read or written, anywhere in a command, is such an error too.
+    """
     try:
         script()
     except NightferryError as error:
@@ -19,5 +36,11 @@ def run_script(name: str, script: Callable[[], object]) -> None:
     except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
         sys.stderr.close()
         sys.exit(ExitCode.BROKEN_PIPE)
+    except OSError as error:
+        if error.errno not in _REPAIRABLE:
+            raise
+        path = "" if error.filename is None else f"{error.filename}: "
+        sys.stderr.write(f"{name}: {path}{error.strerror}. {_REPAIRABLE[error.errno]}.\n")
+        sys.exit(ExitCode.BAD_SETTINGS)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
