@@ -185,7 +185,10 @@ def test_ctrl_c_starts_nothing_more_and_tells_how_to_continue(shop: Path, capsys
         (["nightly", "--from", "2026-11-02", "--to", "2026-11-01"], "--to 2026-11-01 is before --from 2026-11-02"),
         (["nightly", "--from", "2026-11-01", "--to", "2199-01-01"], "--to 2199-01-01 is in the future"),
         (["nightly", "--from", "2026-02-30", "--to", "2026-11-01"], "--from 2026-02-30 is not a date"),
-        (["nightly", "--from", "soon", "--to", "2026-11-01"], "--from soon is not a time"),
+        (
+            ["nightly", "--from", "soon", "--to", "2026-11-01"],
+            "--from soon is not a time. Use a date such as 2026-11-24, 90s",
+        ),
         (["nightly", "--from", "2026-11-01T10:00:00Z", "--to", "2026-11-01T11:00:00Z"], "has no time from"),
         (["rate", "--from", "2026-11-01", "--to", "2026-11-02"], "is rate(1 day) without a start"),
         (

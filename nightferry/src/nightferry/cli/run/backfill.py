@@ -127,7 +127,7 @@ def _find_times(project: Project, environment: Environment, schedule: Schedule, 
 def _parse(option: str, text: str, zone: ZoneInfo, now: datetime, *, whole_day: bool = False) -> datetime:
     """Return the time of an option. A date is a day in the schedule's zone; today ends now."""
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
-        return parse_time(option, text)
+        return parse_time(option, text, also="a date such as 2026-11-24")
     try:
         day = date.fromisoformat(text.strip())
         begin = datetime.combine(day, time(), zone).astimezone(UTC)

@@ -14,10 +14,11 @@ TIME_FORMATS = "90s, 15m, 2h or 3d ago, or ISO 8601 (local time without an offse
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_time(option: str, text: str) -> datetime:
+def parse_time(option: str, text: str, *, also: str = "") -> datetime:
     """Return the time in UTC that the text of an option specifies; raises NightferryError.
 
     ``15m`` means 15 minutes ago (units: s, m, h, d). Other texts are ISO 8601, in local time if they have no offset.
+    ``also`` is another form that the option accepts, for the message.
     """
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
         return get_clock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -27,7 +28,8 @@ def parse_time(option: str, text: str) -> datetime:
             raise NightferryError(f"{option} {text} is out of range. Use a year from 1970 to 2199, as in a schedule.")
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
+        forms = f"{also}, 90s" if also else "90s"
         raise NightferryError(
-            f"{option} {text} is not a time. Use 90s, 15m, 2h or 3d (ago), or 2026-11-24T20:30:00 with or without an "
-            "offset (+00:00)."
+            f"{option} {text} is not a time. Use {forms}, 15m, 2h or 3d (ago), or 2026-11-24T20:30:00 with or without "
+            "an offset (+00:00)."
         ) from None
