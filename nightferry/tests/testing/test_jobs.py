@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,27 @@ def test_a_wrong_call_is_explained() -> None:
     thread.start()
     thread.join()
     assert "main thread" in str(caught[0])
+
+
+class RegionSettings(JobSettings):
+    """Process regions."""
+
+    regions: list[str] = Field(description="Regions")
+    since: date | None = Field(default=None, description="First day")
+
+
+@background_task("regions", RegionSettings)
+def process_regions(settings: RegionSettings, run: Run) -> dict[str, object]:
+    del run
+    return settings.model_dump()
+
+
+def test_lists_are_json_and_none_is_not_set() -> None:
+    ended = run_job(process_regions, {"REGIONS": ["eu", "us"], "SINCE": None})
+    assert ended.result == {"regions": ["eu", "us"], "since": None}
+    assert run_job(process_regions, {"REGIONS": "eu"}).events("bad_settings")[0]["problems"] == [
+        "REGIONS is invalid: use JSON, such as [1, 2]"
+    ]
 
 
 def test_a_plain_path_is_a_value(tmp_path: Path) -> None:

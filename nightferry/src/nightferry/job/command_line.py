@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import is_dataclass
@@ -45,7 +46,11 @@ def load_settings(task: str, settings: type[Settings], arguments: Sequence[str])
         redactor.add_secrets(secret for problem in found for secret in _list_refused_secrets(settings, problem))
         problems = [_describe_problem(settings, given, problem) for problem in found]
         raise BadSettings(task, problems) from None
-    except (SettingsError, NightferryError) as error:
+    except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))  # pydantic-settings has the name only in its message
+        problem = f"{name[1].upper()} is invalid: use JSON, such as [1, 2]" if name else redact(str(error))
+        raise BadSettings(task, [problem]) from None
+    except NightferryError as error:
         raise BadSettings(task, [redact(str(error))]) from None
 
 

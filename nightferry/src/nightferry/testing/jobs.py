@@ -29,6 +29,8 @@ from functools import cached_property
 from types import FrameType
 from typing import Any, TextIO
 
+from pydantic_core import to_json
+
 from nightferry import storage
 from nightferry.clock import Clock
 from nightferry.contract import PARAMETER_PATH, SUPPLIED_VARIABLES, TIME_LIMIT_VARIABLE, LogEvent
@@ -81,7 +83,8 @@ def run_job(
     """Run a job in this process, and return its exit code and its log.
 
     The job's settings come only from ``env`` and ``arguments``; variables of the same names in the environment of the
-    test are not set during the run. True and False become ``true`` and ``false``, any other value its text.
+    test are not set during the run. True and False become ``true`` and ``false``, lists and mappings JSON, and any
+    other value its text. A variable with None is not set.
 
     ``clock`` is the run's clock (``run.clock``). If its time passes ``time_limit``, as that of a
     :class:`~nightferry.testing.FakeClock` does in ``sleep``, the job ends at once with exit code 124.
@@ -96,7 +99,7 @@ def run_job(
         raise TypeError(f"{main!r} is not a job. Decorate the function with @background_task(NAME, SETTINGS).")
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("run_job must be called in the main thread, because only it receives the job's signals.")
-    variables = {name: _format_value(value) for name, value in (env or {}).items()}
+    variables = {name: _format_value(value) for name, value in (env or {}).items() if value is not None}
     if time_limit is not None:
         variables[TIME_LIMIT_VARIABLE] = str(time_limit.total_seconds())
     output = _Output(sys.stdout)
@@ -119,6 +122,8 @@ def run_job(
 
 
 def _format_value(value: object) -> str:
+    if isinstance(value, list | tuple | set | frozenset | Mapping):
+        return to_json(value).decode()
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
