@@ -37,6 +37,13 @@ PROGRAMS = {
     "parent": "import os; print(os.getppid(), os.getsid(0), os.getpgrp())",
 }
 
+# pip writes one of them, depending on the path.
+STARTS = [
+    "#!{}\n",
+    "#!/bin/sh\n'''exec' {} \"$0\" \"$@\"\n' '''\n",
+    "#!/bin/sh\n'''exec' \"{}\" \"$0\" \"$@\"\n' '''\n",
+]
+
 
 def start_both(command: list[str], **options: Any) -> list[tuple[int, str, str]]:
     """Return exit code, output and last line of the errors of the forked program and of the real one."""
@@ -77,6 +84,23 @@ def test_console_scripts_run() -> None:
     fork, real = start_both([str(Path(sys.executable).with_name("nightferry")), "--version"])
     assert fork == real
     assert fork[0] == 0
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_console_scripts_are_found_by_any_path_to_their_python(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a venv" / "bin"
+    folder.mkdir(parents=True)
+    script = folder / "orders"
+    script.write_text(f"{start.format(folder / 'python')}import json\n")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a venv" / "src" / ".." / "bin" / "python"))
+    (tmp_path / "a venv" / "src").mkdir()
+    program = forked._find_program([str(script)])
+    assert program is not None
+    assert program["imports"] == ["json"]
+    script.with_name("other").write_text(start.format("/bin/python"))
+    assert forked._find_program([str(script.with_name("other"))]) is None
 
 
 def test_other_commands_start_as_subprocess_starts_them(tmp_path: Path) -> None:
@@ -129,3 +153,11 @@ def test_the_interpreter_ends_with_its_owner_even_within_a_request(part: bytes) 
     with ours:
         ours.sendall(part)
     assert interpreter.wait(60) == 0
+
+
+def test_the_modules_that_earlier_programs_imported_late_are_already_loaded() -> None:
+    late = "import sys; print('this' in sys.modules, 'mine' in sys.modules); exec('import this')"
+    mine = "import types; sys.modules['mine'] = types.ModuleType('mine')"
+    for expected in ("False False", "True False"):
+        out = forked.run([sys.executable, "-c", f"{late}; {mine}"], capture_output=True, text=True).stdout
+        assert out.splitlines()[0] == expected

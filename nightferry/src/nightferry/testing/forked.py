@@ -17,6 +17,7 @@ import ctypes
 import functools
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from typing import Any
 from nightferry.testing import zygote
 
 _PR_SET_CHILD_SUBREAPER = 36
+_INTERPRETER = re.compile(r"#!(?:/bin/sh\n'''exec' )?\"?([^\"\n]+?)\"?(?: \"\$0\" .*)?$", re.MULTILINE)
 _lock = threading.Lock()
 
 
@@ -122,11 +124,16 @@ def _find_program(arguments: Any) -> dict[str, Any] | None:
 
 @functools.cache
 def _is_console_script(script: Path) -> bool:
-    """Return True if a program stands beside this Python, and its first line names it."""
-    if script.parent != Path(sys.executable).parent:
-        return False
+    """Return True if a program stands beside this Python, and its first lines name it.
+
+    The folder can be written in another way, such as ``tests/../.venv/bin``. A path with a space, or a long one, is in
+    the second line, which the shell executes.
+    """
+    folder = Path(sys.executable).parent
     with suppress(OSError, UnicodeDecodeError):
-        return script.read_text(encoding="utf-8").startswith(f"#!{sys.executable}")
+        start = "\n".join(script.read_text(encoding="utf-8").splitlines()[:2])
+        found = _INTERPRETER.match(start)
+        return found is not None and script.parent.samefile(folder) and Path(found[1]).parent.samefile(folder)
     return False
 
 
