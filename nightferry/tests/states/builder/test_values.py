@@ -316,7 +316,9 @@ def test_a_value_that_cannot_exist_is_refused(make: Callable[[], Body], message:
     ("make", "message"),
     [
         (lambda: Steps(A, B), r"^Steps has the .* 'a', which is not a step. Run a task with RunTask\(task\)\.$"),
-        (lambda: Parallel([RunTask(A)]), r"which is not a step. Pass the steps as arguments"),
+        (lambda: given["id"], r"For a member of it, use Input\(…, 'id'\)\.$"),
+        (lambda: given > 1 & other > 2, r"Put each comparison in parentheses: \(a > 1\) & \(b > 2\)"),
+        (lambda: Parallel([RunTask(A)]), r"^Parallel has a list, which is not a step. Pass the steps as arguments"),
         (lambda: ForEach(["eu"], "a"), "^ForEach has 'a', which is not a step. Use RunTask, ForEach"),
         (lambda: Choose(given > 1, RunTask(A)), r"Use Choose\(When\(condition, step\), …"),
         (lambda: When(given, RunTask(A)), r"^When\(Input\('x'\), …\) needs a condition. Compare a value"),

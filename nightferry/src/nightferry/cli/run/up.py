@@ -19,7 +19,9 @@ from nightferry.local.monitoring.status_server import DEFAULT_PORT
 
 def up(
     env: Env = "local",
-    port: Annotated[int, typer.Option(help="Port of /health and /metrics; 0 selects a free port.")] = DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /health and /metrics; 0 selects a free port.")
+    ] = DEFAULT_PORT,
 ) -> None:
     """Run services, schedules, triggers, tasks and workflows on this machine until Ctrl-C.
 

@@ -194,6 +194,8 @@ def check_step(place: str, step: object) -> None:
 
 def describe(value: object) -> str:
     """Return an argument as a message names it: not all fields of a declaration."""
+    if isinstance(value, list | tuple | Condition):
+        return f"a {type(value).__name__.lower()}"
     name = getattr(value, "name", None)
     return f"the {type(value).__name__} '{name}'" if isinstance(name, str) else repr(value)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NoReturn, Protocol
 
 from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS
 
@@ -91,6 +91,17 @@ class Value:
 
     def __format__(self, specification: str) -> str:
         return str(self)
+
+    def __getitem__(self, member: object) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(
+            f"{self!r} is known only when the workflow runs. For a member of it, use {name}(…, {member!r})."
+        )
+
+    def __and__(self, other: object) -> NoReturn:
+        raise TypeError(f"{self!r} is part of a comparison. Put each comparison in parentheses: (a > 1) & (b > 2).")
+
+    __rand__ = __or__ = __ror__ = __and__
 
     def is_present(self) -> Condition:
         """Hold if the value exists, even if it is null."""
