@@ -227,13 +227,13 @@ def test_a_schedule_or_trigger_supplies_what_the_workflow_reads(world: World) ->
         return catalog.workflow(name, RunTask(world.command, env=env))
 
     catalog.schedule("a", flow("a", A=Input("scheduled_at"), B=Input("b", default=1)), "rate(1 day)")
-    catalog.object_trigger("a", flow("b", **OBJECT_VARIABLES), bucket=bucket)
+    catalog.object_trigger("a", flow("b", **OBJECT_VARIABLES), bucket=bucket, prefix="in/")
     with pytest.raises(
         MissingInput, match=r"^schedule 'c', .*: Workflow 'c' reads key of its input, but a schedule supp"
     ):
         catalog.schedule("c", flow("c", A=Input("key")), "rate(1 day)")
     with pytest.raises(MissingInput, match=r"Give it a default: Input\('day', default=…\)"):
-        catalog.object_trigger("d", flow("d", A=Input("day", "x"), B=Input("key")), bucket=bucket)
+        catalog.object_trigger("d", flow("d", A=Input("day", "x"), B=Input("key")), bucket=bucket, prefix="in/")
     with pytest.raises(
         MissingMember, match=r"reads day of its input. Pass it with --input '\{\"day\": …, \"key\": …\}'"
     ):
