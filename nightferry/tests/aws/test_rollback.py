@@ -14,7 +14,7 @@ from nightferry.environments.aws_resources import AwsResources
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import make_catalog, make_environment
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.follow import follow_run
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 HOUR = 3600
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.terminal import nightferry_process
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}
 

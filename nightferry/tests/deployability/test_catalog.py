@@ -23,6 +23,7 @@ from tests.terraform import example
 from tests.terraform.example import make_environment
 
 
+@pytest.mark.long  # paidleave's tests deploy an environment in each run
 def test_a_change_plans_itself_and_nothing_else(emulated_aws: str, tmp_path: Path) -> None:
     catalog = make_catalog()
     for schedule in ("hourly", "spare"):

@@ -28,7 +28,7 @@ from nightferry.testing.tiers import examples
 from tests.lambdas.log_api import MAX_BODY_BYTES, Behavior, LogApi
 from tests.lambdas.servers import serve
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 PARAMETER = "/service/example/test/common/newrelic-license-key"
 KEY = "us01xx0123456789abcdefNRAL"

@@ -24,7 +24,7 @@ from nightferry.storage.locations import S3Location
 from nightferry.testing import FakeClock
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 BUCKET = "example-test-agency-transfer"
 CLOCK = FakeClock(datetime.now(UTC))  # moto refuses log lines of another year

@@ -21,7 +21,7 @@ from nightferry.lambdas import task_retry
 from nightferry.lambdas.task_retry import NotStarted, UnknownEvent, handler
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ARN = "arn:aws:{}:us-east-1:123456789012:{}"
 TASK = "0123456789abcdef0123456789abcdef"

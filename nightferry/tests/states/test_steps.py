@@ -27,7 +27,7 @@ from nightferry.states.language.choice import COMPARISONS, TYPE_TESTS
 from nightferry.states.machine.csv_items import UnreadableItems, parse_rows
 from nightferry.testing.tiers import LONG
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 SMALL, LARGE = 100, 400
 SLACK = 1.3  # for work that does not depend on the input

@@ -17,7 +17,7 @@ from nightferry import storage
 from nightferry.credentials import aws_session
 from nightferry.storage import ObjectChanged, StillChanging, Storage, StoredObject, taking
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 
 def list_names(folder: Path) -> list[str]:

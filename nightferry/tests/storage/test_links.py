@@ -15,7 +15,7 @@ import pytest
 from nightferry import storage
 from nightferry.storage import LinkRefused, Storage, StorageError
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 SECRET = b"SECRET"
 _CURRENT, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)

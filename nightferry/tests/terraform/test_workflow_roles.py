@@ -17,7 +17,7 @@ from nightferry.terraform.reading.inventory import build_inventory
 from nightferry.testing.iam.statements import Need, find_allowing
 from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 State = dict[str, Any]
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"

@@ -10,7 +10,7 @@ import pytest
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import DatabasePool
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 TEMPLATE = """
 CREATE TABLE kind (id int PRIMARY KEY, name text);

@@ -13,7 +13,7 @@ from nightferry.testing.iam.needs import UnknownCall, find_needs
 from nightferry.testing.iam.requests import Request, read_request
 from nightferry.testing.iam.statements import Need, UnsupportedStatement, allows
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 REFERENCE = json.loads(Path(__file__).with_name("service-authorization.json").read_text())
 BUCKET = "arn:aws:s3:::b"

@@ -15,7 +15,7 @@ from paidleave.db.adoption import compare_with_revisions
 from tests.db.apidatabase import make_api_database
 from tests.db.test_renamed_toolkit import DUMP
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 REVISIONS = migrate.list_revisions()
 

@@ -17,7 +17,7 @@ from nightferry.local.services.postgres import Postgres
 from paidleave.db import locks, migrate, schema
 from tests.db.apidatabase import API_REVISION, EMPLOYEE, EMPLOYER, add_employer, add_wage, make_api_database
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 
 def make_connector(database: str) -> migrate.Connect:

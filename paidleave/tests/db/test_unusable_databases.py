@@ -14,7 +14,7 @@ from nightferry.job.runtime import Runtime
 from paidleave.catalog import catalog
 from tests.task_process import database_env
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 # Migrations are last, because they create the tables.
 JOBS = [task.name for task in catalog.tasks.values() if "DB_HOST" in task.env]

@@ -56,6 +56,7 @@ def undisturbed(
     world.remove()
 
 
+@pytest.mark.long  # the demo's tests run a night that is interrupted and resumed
 @pytest.mark.timeout(0)
 def test_a_night_is_complete_and_a_killed_one_has_the_same_result(
     before_second_run: World,

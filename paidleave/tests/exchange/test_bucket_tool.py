@@ -25,7 +25,7 @@ from paidleave.exchange.storages import Storages
 from tests.exchange.aws_proxy import AccessRules
 from tests.exchange.conftest import build_command, build_environment, open_vendor_storage, run, vendor_settings
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 TOOL = "paidleave.exchange.bucket_tool"
 PART = 8 << 20

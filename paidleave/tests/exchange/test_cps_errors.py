@@ -16,7 +16,7 @@ from nightferry import storage
 from paidleave.exchange.cps_errors import classify_error
 from tests.exchange.conftest import ToolResult, run
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 TOOL = "paidleave.exchange.cps_errors"
 NAME = "2026-01-05-20-00-00-EligibilityErrors.csv"

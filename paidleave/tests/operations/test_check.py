@@ -19,7 +19,7 @@ from paidleave.operations.checks import FILE_CHECKS, REMEDIES
 from paidleave.operations.settings import CheckSettings
 from tests.task_process import database_env, run
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 EMPLOYER, OTHER = "'11111111-1111-4111-8111-111111111111'", "'22222222-2222-4222-8222-222222222222'"
 PERSON, MISSING = "'33333333-3333-4333-8333-333333333333'", "'44444444-4444-4444-8444-444444444444'"

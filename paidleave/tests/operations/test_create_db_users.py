@@ -21,7 +21,7 @@ from paidleave.operations.create_db_users import UserUpdateFailed, create_users
 from tests.operations.conftest import as_user, revoke_all
 from tests.task_process import database_env, run, start, wait_for
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 PASSWORDS = {user: f"correct horse 'battery' \"{user.name}\" $$ ü" for user in USERS}
 SECRETS = {

@@ -21,7 +21,7 @@ from paidleave.operations.settings import ExecuteSqlSettings
 from paidleave.operations.sql_text import split
 from tests.task_process import TaskResult, database_env, run
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 NAME, SSN, FEIN = "Lovelace", "987654321", "123456780"
 

@@ -32,7 +32,7 @@ from tests.task_process import run, start, wait_for
 
 pytestmark = [
     pytest.mark.skipif(SSHD is None, reason="sshd not found: apt-get install openssh-server"),
-    pytest.mark.sampled(3),
+    pytest.mark.sampled(8),
 ]
 
 LARGE_BYTES = 24_000_000  # large enough to interrupt a transfer before it ends

@@ -31,6 +31,19 @@ from nightferry.testing import zygote
 
 _PR_SET_CHILD_SUBREAPER = 36
 _INTERPRETER = re.compile(r"#!(?:/bin/sh\n'''exec' )?\"?([^\"\n]+?)\"?(?: \"\$0\" .*)?$", re.MULTILINE)
+# What the verbs of the toolkit's scripts import when they run, which would cost each program half a second. No module
+# is here that a job must not have imported, such as New Relic's agent.
+_VERBS = (
+    "nightferry.cli.inspect.logs",
+    "nightferry.cli.inspect.status",
+    "nightferry.cli.run.redrive",
+    "nightferry.cli.run.run",
+    "nightferry.cli.run.start",
+    "nightferry.cli.run.up",
+    "nightferry.local.backend",
+    "nightferry.local.up",
+)
+_LATE_IMPORTS = {"nightferry": _VERBS, "run-ecs-task": ("nightferry.aws.backend",)}
 _lock = threading.Lock()
 
 
@@ -116,7 +129,8 @@ def _find_program(arguments: Any) -> dict[str, Any] | None:
         case ["-m", module, *rest]:
             program = {"kind": "module", "name": module, "arguments": [module, *rest], "imports": [module]}
         case [name, *_] if not name.startswith("-"):
-            program = {"kind": "script", "name": name, "arguments": words, "imports": _list_imports_of_file(Path(name))}
+            imports = [*_list_imports_of_file(Path(name)), *_LATE_IMPORTS.get(Path(name).name, ())]
+            program = {"kind": "script", "name": name, "arguments": words, "imports": imports}
         case _:
             return None
     return program | {"warnings": filters}

@@ -1,13 +1,11 @@
 """The warm interpreter from which :mod:`nightferry.testing.forked` forks programs.
 
 ``python -P -m nightferry.testing.zygote FD`` serves requests that arrive on the connected socket FD until it is closed.
-For each request it imports the program's modules, forks, and replies with the process ID of the program. A program that
-ends names the modules that it imported later, and the next program finds them imported.
+For each request it imports the program's modules, forks, and replies with the process ID of the program.
 """
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import importlib.util
@@ -26,7 +24,6 @@ from typing import Any
 
 _LENGTH = struct.Struct("!I")
 KEPT_VARIABLES = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}  # Python's own variables that a fork keeps
-_UNFORKABLE = "grpc"  # A fork of a process that has it may hang.
 _STREAMS = (("stdin", "rb", "strict"), ("stdout", "wb", "strict"), ("stderr", "wb", "backslashreplace"))
 
 
@@ -50,15 +47,12 @@ def receive(connection: socket.socket, streams: int = 0) -> tuple[bytes, list[in
 
 def serve(connection: socket.socket) -> dict[str, Any]:
     """Fork a program per request. Return in the forked program only, with the program to run."""
-    learned, report = os.pipe()
-    os.set_blocking(learned, False)
-    os.set_blocking(report, False)
     while True:
         message, streams = receive(connection, 3)
         if not message:
             os._exit(0)
         request: dict[str, Any] = json.loads(message)
-        _import([*request["program"]["imports"], *_read_names(learned)])
+        _import(request["program"]["imports"])
         pids, reports = os.pipe()
         go, ready = os.pipe()
         if (parent := os.fork()) == 0:
@@ -68,8 +62,7 @@ def serve(connection: socket.socket) -> dict[str, Any]:
             os.close(ready)
             os.read(go, 1)  # until the first parent has ended
             connection.detach()
-            _become(request, streams, report)
-            atexit.register(_report_modules, report, set(sys.modules))
+            _become(request, streams)
             found: dict[str, Any] = request["program"]
             return found
         for descriptor in (reports, go, *streams):
@@ -92,32 +85,14 @@ def _import(modules: list[str]) -> None:
         gc.freeze()  # so that a collection in a program does not copy the pages that it shares
 
 
-def _read_names(learned: int) -> list[str]:
-    """Return the names that ended programs have reported."""
-    names = b""
-    with suppress(BlockingIOError):
-        while part := os.read(learned, 65536):
-            names += part
-    return names.decode().split()
-
-
-def _report_modules(report: int, known: set[str]) -> None:
-    """Name the modules that this program imported after its start. One that is not found is left out by the reader."""
-    if _UNFORKABLE not in sys.modules:
-        with suppress(OSError):  # The pipe is full, or the program has closed it.
-            for name in sys.modules.keys() - known:
-                os.write(report, f"{name}\n".encode())
-
-
-def _become(request: dict[str, Any], streams: list[int], report: int) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> None:
     """Apply the request to this process: its session, streams, folder, environment and arguments."""
     if request["new_session"]:
         os.setsid()
     high = [os.dup(stream) for stream in streams]  # so that no copy overwrites a stream that is still to be copied
     for standard, stream in enumerate(high):
         os.dup2(stream, standard)
-    os.closerange(3, report)
-    os.closerange(report + 1, min(os.sysconf("SC_OPEN_MAX"), 65536))
+    os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -27,7 +27,7 @@ from tests.lambdas.test_s3_trigger import object_created, record
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import make_catalog, make_environment
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ARN = "arn:aws:{}:us-east-1:123456789012:{}"
 CLUSTER = ARN.format("ecs", "cluster/example-test")

@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 from nightferry.testing.tiers import LONG
 from tests.aws.responses.commands import COMMANDS, SAMPLE, Command, World, interrupted_after
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 PAGE = b"<html><head><title>Sign in</title></head><body>Welcome to the guest network of Example.<br></body></html>"
 FOREIGN = "is not from AWS"

@@ -15,7 +15,7 @@ from nightferry.backend.interface import CannotRedrive, RunRequest
 from nightferry.contract import parse_arn_id
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 COMMAND = ("sh", "-c", "exit 3")
 VARIABLES = {"COLOR": "red", "S3_BUCKET": "inbox", "S3_KEY": "in/a"}

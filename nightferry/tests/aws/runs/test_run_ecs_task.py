@@ -17,7 +17,7 @@ from tests.aws.processes import Terminal, run, start
 from tests.aws.wire import Wire
 from tests.chaos.engines import until
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ENDED = '{"time": "t", "level": "INFO", "message": "ended", "event": "ended", "exit_code": 0}'
 PROGRAM = "run-ecs-task"

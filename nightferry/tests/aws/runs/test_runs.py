@@ -10,7 +10,7 @@ from nightferry.aws.runs.reasons import troubleshooting
 from nightferry.aws.runs.runs import parse_run
 from nightferry.contract import Naming
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 NAMING = Naming("example", "test")
 SIDECAR = {"name": "aws-guardduty-agent-mfjGLB", "lastStatus": "STOPPED"}  # a name from aws/aws-cdk#32877

@@ -10,7 +10,7 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import Refused, RunRequest, Unreachable
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 TEMPORARY = [
     (

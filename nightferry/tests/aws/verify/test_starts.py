@@ -23,7 +23,7 @@ from nightferry.environments.project import Project
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 from tests.aws.project import ON_AWS, make_aws_project
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 STARTERS = """
 catalog.schedule("nightly", hello, "cron(0 2 * * ? *)", timezone="UTC")

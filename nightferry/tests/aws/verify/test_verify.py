@@ -36,7 +36,7 @@ from tests.aws.verify.iam_simulator import IamSimulator, to_document
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import ENVIRONMENT, NOTICES, make_catalog, make_environment
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ACCOUNT = "123456789012"  # moto's
 REGION = "us-east-1"

@@ -17,7 +17,7 @@ from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.module_names import module_name
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 CATALOG = '''
 import os, time

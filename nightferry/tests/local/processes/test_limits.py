@@ -18,7 +18,7 @@ from nightferry.local.runs.admission import Admission
 from nightferry.local.store import Store
 from tests.local.toy import make_project
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 FORKS = """
 import os, time

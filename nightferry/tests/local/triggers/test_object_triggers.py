@@ -28,7 +28,7 @@ from nightferry.testing import forked
 from nightferry.testing.tiers import examples
 from tests.module_names import module_name
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 CATALOG = """
 from pydantic import BaseModel

@@ -16,7 +16,7 @@ from nightferry.terraform import read, synthesize, write
 from nightferry.terraform.reading.diff import diff, format_markdown
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 
 def synthesize_example(change: Callable[[Catalog], object] = lambda _: None, text: str = ENVIRONMENT) -> dict[str, str]:

@@ -26,7 +26,7 @@ from paidleave.dor import encryption
 from paidleave.dor.encryption import Cause, DecryptionFailed, EncryptionFailed, KeyPair, keyring
 from paidleave.dor.encryption.openpgp import Framing
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 PASSPHRASE = SecretStr("correct horse battery staple")
 TEXT = b"".join(b"line %d of a file, with some text\n" % n for n in range(20_000))

@@ -25,7 +25,7 @@ from paidleave.dor.files.line import MAX_LINE_BYTES, IncompleteFile
 from paidleave.dor.files.streams import Digest
 from paidleave.file_limits import ByteSource
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 LAYOUTS = {layout.name: layout for layout in (formats.EMPLOYER_FILE, formats.WAGE_FILE, formats.RESPONSE_FILE)}
 GOOD: dict[FieldType, str] = {

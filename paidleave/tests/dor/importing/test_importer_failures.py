@@ -23,7 +23,7 @@ from tests.dor.encryption.messages import gpg, stop_agent
 from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_in_process, start
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 KEYS = ("44100000001", "44100000002")
 EMPLOYERS = b"\n".join([employer_line(), employer_line("100000002", KEYS[1]), b"bad", b""])

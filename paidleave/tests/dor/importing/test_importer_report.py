@@ -13,7 +13,7 @@ import pytest
 from paidleave.dor.generate import Population, WriteOptions, write_employer_file, write_wage_file
 from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, run_in_process
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
 

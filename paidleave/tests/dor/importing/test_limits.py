@@ -15,7 +15,7 @@ from paidleave.file_limits import KEPT_REJECTS
 from tests.dor.imports import EMPLOYER_FILE, RESPONSE, SUBMISSION, WAGE_FILE, DorWorld, run_in_process
 from tests.dor.lines import CSV_HEADER, csv_row, employer_line, response_a, wage_line
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 MEGABYTE = 1_048_576
 EMPLOYER = employer_line() + b"\n"

@@ -18,7 +18,7 @@ from paidleave.dor.importing import received
 from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, DorWorld, run_in_process
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 CSV = "CompaniesReturningToStatePlan.csv"
 RESPONSE_FILE = "DORDUADFML_SUBMISSION_20260107200000"

@@ -18,7 +18,7 @@ from tests.dor.importing.test_importer_failures import encrypt, locked, secrets,
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_in_process, start
 from tests.dor.lines import csv_row, employer_line, quarter_line, response_a, response_b, returning_csv, wage_line
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 EMPLOYERS = "DORDFMLEMP_20200519000000"
 EARLY, MIDDLE, LATE = (f"DORDFML_202005{day}000000" for day in (19, 20, 21))

@@ -17,7 +17,7 @@ from tests.dor.importing.test_importer_failures import encrypt, locked, secrets,
 from tests.dor.imports import EXEMPT, RESPONSE, SUBMISSION, DorWorld, contents, run_in_process, start
 from tests.dor.lines import csv_row, response_a, response_b, returning_csv
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 CSV = "CompaniesReturningToStatePlan.csv"
 EXEMPT_FILE = "DORDUADFML_20211001000000"

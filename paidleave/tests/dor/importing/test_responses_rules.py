@@ -18,7 +18,7 @@ from tests.dor import reference, reference_responses
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_in_process
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv, wage_line
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 FEINS = ("100000001", "100000002", "100000003", "200000001")
 KNOWN = FEINS[:2]  # employers in DOR's daily files

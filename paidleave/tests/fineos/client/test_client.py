@@ -31,7 +31,7 @@ from paidleave.fineos.client.errors import (
 from paidleave.fineos.client.messages import Party, ServiceAgreement
 from paidleave.fineos.settings import FineosClientSettings
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 FEIN = "987654320"
 NAME = "Unmistakable Widgets"

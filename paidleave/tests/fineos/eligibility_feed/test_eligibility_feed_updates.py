@@ -25,7 +25,7 @@ from tests.fineos.conftest import RunningSimulator
 from tests.fineos.eligibility_feed import feed_reference as reference
 from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 
 @pytest.fixture

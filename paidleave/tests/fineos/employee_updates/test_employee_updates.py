@@ -27,7 +27,7 @@ from tests.fineos.employee_updates import employee_updates_world as updates_worl
 from tests.fineos.employee_updates.employee_updates_reference import World
 from tests.task_process import database_env
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 Row = dict[str, str]
 ADA = updates_world.employee_id(1)

@@ -19,7 +19,7 @@ from paidleave.text_stream import TextStream
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 HEADER = b"EMPLOYEEIDENTIFIER,CUSTOMERNO\r\n"
 ADA = updates_world.employee_id(1)

@@ -17,7 +17,7 @@ from tests.fineos.employee_updates import employee_updates_reference as referenc
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 KNOWN = [updates_world.employee_id(number) for number in range(3)]
 IDS = [str(identifier) for identifier in KNOWN] + [str(updates_world.employee_id(number)) for number in range(10, 14)]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fineos import vendor_schemas
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 ALL = ["MA PFML - Employee", "MA PFML - Family", "MA PFML - Military Care"]
 

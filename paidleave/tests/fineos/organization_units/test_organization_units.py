@@ -23,7 +23,7 @@ from paidleave.fineos.organization_units.command import ImportCounts, select_uni
 from tests.fineos import administrators
 from tests.fineos.conftest import EmployerTable
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 Unit = tuple[str, str]
 

@@ -22,7 +22,7 @@ from paidleave.fineos.simulator.faults import Faults
 from paidleave.fineos.simulator.store import SimulatorStore
 from tests.fineos import vendor_schemas
 
-pytestmark = pytest.mark.sampled(3)
+pytestmark = pytest.mark.sampled(8)
 
 COMPOSER = "integration-services/wscomposer/"
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
