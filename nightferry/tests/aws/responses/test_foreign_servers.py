@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -62,7 +63,7 @@ class Server:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            with client:
+            with client, suppress(OSError):  # The client may close first, and the next one needs this thread.
                 client.settimeout(5)
                 client.recv(1 << 20)
                 if self.response is None:
