@@ -349,3 +349,8 @@ class Naming:
     def state_machine(self, workflow: str) -> str:
         """Return the name of a workflow's state machine."""
         return f"{self.prefix}-{workflow}"
+
+
+def format_value(value: object) -> str:
+    """Return a constant as the text of an environment variable or an argument."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -47,6 +47,7 @@ from nightferry.contract import (
     SCHEDULED_AT_VARIABLE,
     STARTED_VARIABLES,
     Overlap,
+    format_value,
 )
 from nightferry.errors import (
     DuplicateName,
@@ -129,7 +130,7 @@ class Catalog:
 
     def setting(self, name: str, default: object = None) -> Setting:
         """Declare a value that each environment may set, or must set if the default is None."""
-        setting = Setting(name, None if default is None else _format_value(default))
+        setting = Setting(name, None if default is None else format_value(default))
         self._register_settings((setting,))
         return setting
 
@@ -304,7 +305,7 @@ class Catalog:
         for step in steps:
             task = self.tasks[step.task.name]
             given = {
-                name: None if isinstance(v, builder.Value) else _format_value(v) for name, v in (step.env or {}).items()
+                name: None if isinstance(v, builder.Value) else format_value(v) for name, v in (step.env or {}).items()
             }
             checks.check_variables(
                 task.config,
@@ -382,7 +383,7 @@ class Catalog:
             timezone=timezone,
             command=tuple(command),
             env=_format_values(env),
-            enabled=_format_value(enabled),
+            enabled=format_value(enabled),
             via=via,
             catch_up=catch_up,
             declared_in=location,
@@ -420,7 +421,7 @@ class Catalog:
             bucket=bucket.name,
             prefix=prefix,
             suffix=suffix,
-            enabled=_format_value(enabled),
+            enabled=format_value(enabled),
             via=via,
             declared_in=location,
         )
@@ -531,13 +532,8 @@ class Catalog:
             )
 
 
-def _format_value(value: object) -> str:
-    """Return a value as the text of an environment variable."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _format_values(values: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: _format_value(value) for name, value in (values or {}).items()}
+    return {name: format_value(value) for name, value in (values or {}).items()}
 
 
 def _check_name(kind: str, name: str, location: str) -> None:

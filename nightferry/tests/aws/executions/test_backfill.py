@@ -146,7 +146,7 @@ def test_at_most_the_permitted_number_runs_at_once(
 def test_a_workflow_that_must_not_overlap_waits_and_starts_each_time_once(
     backend: AwsBackend, project: Project, fargate: FakeFargate, clock: FakeClock
 ) -> None:
-    """Executions of the schedule itself have names of Scheduler, so their input tells their time."""
+    """Scheduler names the executions that it starts, so that only their input has their time."""
     schedule = project.catalog.schedule("nightly", project.catalog.workflows["marks"], "cron(0 5 * * ? *)")
     states = boto3.client("stepfunctions", region_name="us-east-1")
     definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'

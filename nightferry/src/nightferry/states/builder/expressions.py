@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
+from nightferry.contract import format_value
 from nightferry.states.builder.values import (
     AllOf,
     AnyOf,
@@ -33,11 +34,6 @@ FindPath = Callable[[Value], str]
 _REFERENCE = re.compile(r"\$\{[a-z_]+(?::[^{}]+)?\}")
 
 
-def format_constant(value: object) -> str:
-    """Return a constant as the text of a variable or an argument."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def format_path(root: str, members: Sequence[str]) -> str:
     """Return the path of a member below ``root``."""
     return root + "".join(map(format_member, members))
@@ -56,7 +52,7 @@ def render_text(value: Value, find_path: FindPath) -> str:
 def render_words(words: Sequence[object], find_path: FindPath) -> str | list[str]:
     """Return a command: a list, or the call that creates it if a word is known only when the workflow runs."""
     if not any(isinstance(word, Value) for word in words):
-        return [format_constant(word) for word in words]
+        return [format_value(word) for word in words]
     return f"States.Array({', '.join(_render_word(word, find_path) for word in words)})"
 
 
@@ -98,7 +94,7 @@ def render_items(items: Any, name: str) -> list[Any]:
             f"{name}: the items of ForEach are {items!r}, which is not a list. Use a list such as "
             '["eu", "us"], Input("regions") or Output(TASK, "regions").'
         )
-    found = [item if is_json(item) else format_constant(item) for item in items]
+    found = [item if is_json(item) else format_value(item) for item in items]
     return list(json.loads(json.dumps(found)))
 
 
@@ -138,11 +134,11 @@ def _read_constant(constant: Constant) -> tuple[str, Any]:
 
 
 def _render_word(word: object, find_path: FindPath) -> str:
-    return render_text(word, find_path) if isinstance(word, Value) else quote(format_constant(word))
+    return render_text(word, find_path) if isinstance(word, Value) else quote(format_value(word))
 
 
 def _render_argument(value: object, find_path: FindPath) -> str:
     """Return an argument of Format, which converts it to text itself."""
     if isinstance(value, JsonText | Format):
         return render_text(value, find_path)
-    return find_path(value) if isinstance(value, Value) else quote(format_constant(value))
+    return find_path(value) if isinstance(value, Value) else quote(format_value(value))

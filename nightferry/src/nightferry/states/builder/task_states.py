@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nightferry.contract import EXECUTION_VARIABLE, RESULTS_VARIABLE, SCHEDULED_AT_VARIABLE
+from nightferry.contract import EXECUTION_VARIABLE, RESULTS_VARIABLE, SCHEDULED_AT_VARIABLE, format_value
 from nightferry.states.builder.expressions import (
     FindPath,
-    format_constant,
     quote,
     render_text,
     render_words,
@@ -130,7 +129,7 @@ def render_publish(step: Notify, find_path: FindPath) -> JsonObject:
 def _render_variable(name: str, value: object, find_path: FindPath) -> JsonObject:
     if isinstance(value, Value):
         return {"Name": name, "Value.$": render_text(value, find_path)}
-    return {"Name": name, "Value": format_constant(value)}
+    return {"Name": name, "Value": format_value(value)}
 
 
 def _render_retrier(retry: Retry) -> JsonObject:

@@ -99,7 +99,7 @@ class FakeFargate:
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
         """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``.
 
-        The execution is no longer run by its definition.
+        Its definition does not run the execution any more.
         """
         self._executions.forget(execution)
         self._histories[execution] = events
