@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 
 from nightferry import storage
 from nightferry.credentials import aws_session
-from nightferry.storage import InvalidLocation, NotAllowed, ObjectNotFound, Storage, StorageError
+from nightferry.storage import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, Storage, StorageError
+from nightferry.terraform.grants import _OBJECT_ACTIONS
+from nightferry.testing.iam.account import EnforcedAccount
 
 PART = 8 << 20
 
@@ -30,14 +35,83 @@ def bucket(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-@pytest.fixture(params=["path", "file", "s3"])
+@pytest.fixture(params=["path", "file", "s3", "s3 with the rights of a task"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     match request.param:
         case "path":
             return str(tmp_path / "a b")
         case "file":
             return (tmp_path / "a b").as_uri()
-    return f"s3://{request.getfixturevalue('bucket')}/a b"
+        case "s3":
+            return f"s3://{request.getfixturevalue('bucket')}/a b"
+    return f"s3://{request.getfixturevalue('prefix_bucket')}/a b"
+
+
+@pytest.fixture
+def prefix_bucket(bucket: str, aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the name of a bucket of which the process may use and list one prefix, like a task with a grant.
+
+    S3 and the server return 403 for a missing object to this role. The object's listing is what reports it as missing.
+    """
+    account = EnforcedAccount(aws_server, "us-east-1")
+    arn = f"arn:aws:s3:::{bucket}"
+    prefix = {"StringLike": {"s3:prefix": ["a b/*"]}}
+    actions = [action for access in _OBJECT_ACTIONS.values() for action in access]
+    statements = [
+        {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn, "Condition": prefix},
+        {"Sid": "Use", "Effect": "Allow", "Action": actions, "Resource": f"{arn}/a b/*"},
+    ]
+    role = account.administer("iam").create_role(RoleName=bucket[:60], AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    account.administer("iam").put_role_policy(RoleName=bucket[:60], PolicyName="task", PolicyDocument=document)
+    account.enforce()
+    for name, value in account.variables(role).items():
+        monkeypatch.setenv(name, value)
+    yield bucket
+    monkeypatch.undo()
+    account.enforce(False)
+
+
+def test_a_task_lists_only_its_prefix(objects: Storage, prefix_bucket: str) -> None:
+    assert names(objects, f"s3://{prefix_bucket}/a b") == []
+    for denied in ("", "/a", "/b"):
+        with pytest.raises(NotAllowed):
+            objects.list_objects(f"s3://{prefix_bucket}{denied}/")
+    with pytest.raises(NotAllowed):  # not even whether an object exists
+        objects.exists(f"s3://{prefix_bucket}/b/x")
+
+
+def test_an_object_that_disappears_during_a_read_is_reported(
+    objects: Storage, prefix_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = put(objects, f"s3://{prefix_bucket}/a b/large", b"x" * (3 << 20))
+    with objects.open_read(uri) as file:
+        assert len(file.read(10)) == 10
+        objects.delete(uri)
+        file.raw._close_body()  # type: ignore[attr-defined]  # the connection breaks
+        with pytest.raises(ObjectChanged, match="replaced or removed"):
+            file.read()
+
+
+def test_an_object_that_appears_after_a_refusal_is_found(objects: Storage, prefix_bucket: str) -> None:
+    """Another process may create an object, such as a lease, between the request for it and the listing."""
+    uri = f"s3://{prefix_bucket}/a b/late"
+    client = objects._s3.client
+
+    def create(**_: object) -> None:
+        client.meta.events.unregister("before-call.s3.ListObjectsV2", create)
+        put(objects, uri, b"data")
+
+    client.meta.events.register("before-call.s3.ListObjectsV2", create)
+    loaded = objects.load(uri)
+    assert loaded is not None
+    assert loaded[0] == b"data"
+
+
+def test_a_refusal_of_an_existing_object_stays_a_refusal(objects: Storage, prefix_bucket: str) -> None:
+    uri = put(objects, f"s3://{prefix_bucket}/a b/x", b"data")
+    with pytest.raises(NotAllowed, match="CopyObject"):
+        objects.copy(uri, f"s3://{prefix_bucket}/b/x")
 
 
 @pytest.fixture
@@ -105,6 +179,8 @@ def test_an_exception_discards_the_new_object(objects: Storage, folder: str, siz
     assert get(objects, uri) == b"before"
     assert names(objects, folder) == ["object"]
     if folder.startswith("s3:"):
+        account = EnforcedAccount(os.environ["AWS_ENDPOINT_URL"], "us-east-1")
+        account.enforce(False)
         uploads = aws_session().client("s3").list_multipart_uploads(Bucket=folder.split("/")[2])
         assert "Uploads" not in uploads
 

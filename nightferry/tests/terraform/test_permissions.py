@@ -211,10 +211,10 @@ def test_the_role_of_a_function_allows_the_calls_of_its_handler(module: str, han
     assert allowed_actions(policy) - {"kms:Decrypt"} == own | by_lambda
 
 
-def test_a_missing_object_is_reported_as_missing() -> None:
-    """Without IfExists, S3 returns 403, and a file that was moved before a crash would stop the next run."""
+def test_a_task_lists_only_its_prefixes() -> None:
+    """With IfExists, a request without a prefix would list the whole bucket."""
     (listing,) = [statement for statement in task_policy("store") if statement["Action"] == ["s3:ListBucket"]]
-    assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["in/*"]}}
 
 
 def test_a_workflow_may_call_only_what_its_definition_names() -> None:

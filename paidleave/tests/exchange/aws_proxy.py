@@ -1,4 +1,7 @@
-"""A proxy in front of moto's server that checks which key may use which bucket, and that can corrupt objects."""
+"""A proxy in front of moto's server that checks which key may use which bucket, and that can corrupt objects.
+
+A missing object is a 403, as for all roles that may list only prefixes.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,9 @@ class AwsProxy:
                 moto.request(self.command, self.path, body, headers)
                 response = moto.getresponse()
                 content = response.read()
+                if response.status == 404 and "/" in self.path.partition("?")[0].strip("/"):
+                    # S3's response for a missing object, unless the caller may list the whole bucket.
+                    return self._respond(403, {}, b"<Error><Code>AccessDenied</Code></Error>")
                 if assumes_role:
                     content = rules.register_role_key(content)
                 if rules.corrupt_object and self.command == "GET" and self.path.endswith(rules.corrupt_object):

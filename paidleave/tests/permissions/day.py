@@ -104,7 +104,7 @@ def show_and_store_a_query(world: World) -> None:
 
 
 def name_a_missing_statement(world: World) -> None:
-    """Report a missing object as missing: S3 does so only for a role that may list the bucket."""
+    """Report a missing object as missing: S3 returns 403, and the role lists the object's key."""
     try:
         world.run("execute-sql", SQL_FILE=f"s3://{world.bucket('sql-exports')}/statements/missing.sql")
     except Failed as failed:

@@ -2,15 +2,18 @@
 
 Reading resumes after a broken connection, as long as the object is unchanged. Writing stores small objects with one
 request and large objects in parts. A failed write discards its parts.
+
+S3 returns 403 for a missing object, unless the role may list the whole bucket. The roles of tasks may list only their
+prefixes, so that a listing of the object's key decides whether a refused object is missing.
 """
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from nightferry.errors import needs_extra
 from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
@@ -24,9 +27,12 @@ if TYPE_CHECKING:
 # Codes of a failed condition. A HEAD response has no body, so its code is the status. The last one (409) reports a
 # concurrent write or deletion.
 _CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict")
+_DENIED = ("AccessDenied", "403", "AllAccessDisabled")
 _COPIED_FROM = "nightferry-copied-from"
 _COPIED_HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
 _MAX_COPY_BYTES = 5 * 1024**3  # bytes; larger objects are copied in parts
+
+Result = TypeVar("Result")
 
 
 class S3:
@@ -100,8 +106,9 @@ class S3:
     def describe(self, location: S3Location, uri: str) -> Description | None:
         """Return an object's properties, or None if it does not exist."""
         try:
-            with _translate_errors(uri):
-                found = self.client.head_object(Bucket=location.bucket, Key=location.key)
+            found = self._request(
+                location, uri, lambda: self.client.head_object(Bucket=location.bucket, Key=location.key)
+            )
         except ObjectNotFound:
             return None
         version = found["ETag"].strip('"')
@@ -118,8 +125,14 @@ class S3:
 
     def read(self, location: S3Location, uri: str, version: str | None = None) -> StoredStream:
         """Open an object for reading. With ``version``, raise ObjectChanged if the object has another version."""
-        with _translate_errors(uri):
-            return open_resumable(self.client, location.bucket, location.key, lambda: _translate_errors(uri), version)
+
+        def is_missing() -> bool:
+            return self._is_missing(location, uri)
+
+        def open_stream() -> StoredStream:
+            return open_resumable(self.client, location, lambda: _translate_errors(uri), is_missing, version)
+
+        return self._request(location, uri, open_stream)
 
     @contextmanager
     def write(
@@ -147,28 +160,33 @@ class S3:
         With ``version``, raise ObjectChanged if the source has another version. With ``record``, store the version with
         the copy.
         """
+        self._request(source, uri, lambda: self._copy(source, target, uri, version, record=record))
+
+    def _copy(self, source: S3Location, target: S3Location, uri: str, version: str | None, *, record: bool) -> None:
         origin: Any = {"Bucket": source.bucket, "Key": source.key}
         more: Any = {}
-        with _translate_errors(uri):
-            found = self.client.head_object(Bucket=source.bucket, Key=source.key)
-            if version is not None:
-                if found["ETag"].strip('"') != version:
-                    raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
-                more["CopySourceIfMatch"] = quote_version(version)
-            if record:
-                more |= {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
-                more |= {"MetadataDirective": "REPLACE", "Metadata": found["Metadata"] | {_COPIED_FROM: version}}
-            if found["ContentLength"] < _MAX_COPY_BYTES:
-                self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
-            else:
-                self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
+        found = self.client.head_object(Bucket=source.bucket, Key=source.key)
+        if version is not None:
+            if found["ETag"].strip('"') != version:
+                raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
+            more["CopySourceIfMatch"] = quote_version(version)
+        if record:
+            more |= {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
+            more |= {"MetadataDirective": "REPLACE", "Metadata": found["Metadata"] | {_COPIED_FROM: version}}
+        if found["ContentLength"] < _MAX_COPY_BYTES:
+            self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
+        else:
+            self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
 
     def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
         """Return a small object's content and version, or None if the object does not exist."""
+
+        def read() -> tuple[bytes, str]:
+            response = self.client.get_object(Bucket=location.bucket, Key=location.key)
+            return response["Body"].read(), response["ETag"]
+
         try:
-            with _translate_errors(uri):
-                response = self.client.get_object(Bucket=location.bucket, Key=location.key)
-                return response["Body"].read(), response["ETag"]
+            return self._request(location, uri, read)
         except ObjectNotFound:
             return None
 
@@ -184,8 +202,10 @@ class S3:
                 else:
                     self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfMatch=expected)
             except ClientError as error:
-                # NoSuchKey: it was deleted.
-                if error.response.get("Error", {}).get("Code") in (*_CHANGED, "NoSuchKey"):
+                code = error.response.get("Error", {}).get("Code")
+                if code in (*_CHANGED, "NoSuchKey"):  # NoSuchKey: it was deleted.
+                    return False
+                if code in _DENIED and expected is not None and self._is_missing(location, uri):
                     return False
                 raise
         return True
@@ -199,17 +219,42 @@ class S3:
             if (found := self.describe(location, uri)) and found.version != version:
                 raise ObjectChanged(f"{uri} was replaced during the operation and is not deleted.")
         # With a condition, S3 returns 404 if the object does not exist.
-        with suppress(ObjectNotFound), _translate_errors(uri):
-            self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
+        with suppress(ObjectNotFound):
+            self._request(
+                location,
+                uri,
+                lambda: self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition),
+            )
 
     def exists(self, location: S3Location, uri: str) -> bool:
         """Return True if the object exists."""
+        return self.describe(location, uri) is not None
+
+    def _request(self, location: S3Location, uri: str, call: Callable[[], Result]) -> Result:
+        """Return the result of a call that needs the object. Raises ObjectNotFound also for a 403 of a missing object.
+
+        The call is made a second time if an object appears after the first one was refused.
+        """
+        for last in (False, True):
+            try:
+                with _translate_errors(uri):
+                    return call()
+            except NotAllowed:
+                if self._is_missing(location, uri):
+                    raise ObjectNotFound(f"Object {uri} not found.") from None
+                if last:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _is_missing(self, location: S3Location, uri: str) -> bool:
+        """Return True if a listing does not have the object, False if it does or if the role may not list its key."""
         try:
             with _translate_errors(uri):
-                self.client.head_object(Bucket=location.bucket, Key=location.key)
-        except ObjectNotFound:
+                # The key itself is the first one in the order of the keys that begin with it.
+                page = self.client.list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
+        except NotAllowed:
             return False
-        return True
+        return all(item["Key"] != location.key for item in page.get("Contents", []))
 
 
 @contextmanager
@@ -229,7 +274,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
             raise ObjectNotFound(f"{kind} {uri} not found.") from None
         if code in _CHANGED:
             raise ObjectChanged(f"{uri} was replaced during the operation. Try again.") from None
-        if code in ("AccessDenied", "403", "AllAccessDisabled"):
+        if code in _DENIED:
             raise NotAllowed(
                 f"This task's role is not allowed to {error.operation_name} {uri}. Check the task's grants."
             ) from None

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nightferry.storage.errors import ObjectChanged, StorageError
+from nightferry.storage.locations import S3Location
 from nightferry.storage.objects import StoredStream
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ _SINGLE_PUT_LIMIT = 5 * 1024**3
 Errors = Callable[[], AbstractContextManager[None]]
 
 
-def open_resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> StoredStream:
+def open_resumable(
+    client: S3Client, location: S3Location, errors: Errors, is_missing: Callable[[], bool], version: str | None = None
+) -> StoredStream:
     """Open an object as a stream that resumes after broken connections, at ``version`` if that is given.
 
-    Opening raises botocore's errors. Reading raises errors translated by ``errors``.
+    Opening raises botocore's errors. Reading raises errors translated by ``errors``. ``is_missing`` returns
+    True if an object that S3 refuses does not exist.
     """
-    return StoredStream(_Reader(client, bucket, key, errors, version), _BUFFER)
+    return StoredStream(_Reader(client, location, errors, is_missing, version), _BUFFER)
 
 
 def quote_version(version: str) -> str:
@@ -44,12 +48,20 @@ def quote_version(version: str) -> str:
 class _Reader(io.RawIOBase):
     """An object's content. After a broken connection, it requests the rest of the same version."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, version: str | None) -> None:
+    def __init__(
+        self,
+        client: S3Client,
+        location: S3Location,
+        errors: Errors,
+        is_missing: Callable[[], bool],
+        version: str | None,
+    ) -> None:
         self._client = client
-        self._bucket = bucket
-        self._key = key
+        self._bucket = bucket = location.bucket
+        self._key = key = location.key
         self._uri = f"s3://{bucket}/{key}"
         self._errors = errors
+        self._is_missing = is_missing
         self._position = 0
         condition: Any = {} if version is None else {"IfMatch": quote_version(version)}
         response = client.get_object(Bucket=bucket, Key=key, **condition)
@@ -81,7 +93,10 @@ class _Reader(io.RawIOBase):
                     if not chunk:
                         raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._size)
                 except ClientError as error:
-                    if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "NoSuchKey"):
+                    code = error.response.get("Error", {}).get("Code")
+                    if code in ("PreconditionFailed", "412", "NoSuchKey") or (
+                        code == "AccessDenied" and self._is_missing()
+                    ):
                         raise ObjectChanged(
                             f"{self._uri} was replaced or removed during the read. Try again."
                         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from nightferry.catalog.declarations import Access, Grant, Task
@@ -84,12 +85,12 @@ def _group_by_access(patterns: Mapping[str, frozenset[Access]]) -> dict[tuple[Ac
 
 
 def _build_list_statement(sid: str, bucket: str, patterns: Iterable[str]) -> Block:
-    """Allow listing prefixes, which also lets S3 report that an object does not exist.
+    """Allow listing prefixes.
 
-    S3 returns 403 instead of 404 for a missing object unless the caller may list the bucket. S3 checks that permission
-    without a prefix, so the condition uses IfExists. A file move that is repeated after a crash relies on the 404.
+    S3 reports that an object does not exist only to a role that may list the whole bucket; to others it returns 403.
+    ``nightferry.storage`` therefore lists the object's key, which the condition allows.
     """
-    return policies.allow(sid, ["s3:ListBucket"], [bucket], [("StringLikeIfExists", "s3:prefix", list(patterns))])
+    return policies.allow(sid, ["s3:ListBucket"], [bucket], [("StringLike", "s3:prefix", list(patterns))])
 
 
 def _build_key_statements(names: Names, task: Task) -> Iterator[Block]:
@@ -138,12 +139,20 @@ def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
         location = format_lease_location(str(names.resolve(task.lease)), task.name)
         bucket, _, key = location.removeprefix("s3://").partition("/")
         arn = names.global_arn("s3", bucket, account=False)
-        listed = {
-            names.bucket(grant.name).name for grant in task.grants if grant.kind == "bucket" and "list" in grant.access
-        }
-        if bucket not in listed:  # otherwise the statement for the bucket also lets S3 report a missing lease
+        listed = [
+            grant.pattern
+            for grant in task.grants
+            if grant.kind == "bucket" and "list" in grant.access and names.bucket(grant.name).name == bucket
+        ]
+        if not any(_matches(pattern, key) for pattern in listed):
             yield _build_list_statement("ListLease", arn, [key])
         yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject"], [f"{arn}/{key}"])
+
+
+def _matches(pattern: str, key: str) -> bool:
+    """Return True if IAM's StringLike matches the key with the pattern."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, key, re.DOTALL) is not None
 
 
 def _build_result_statements(names: Names, task: Task) -> Iterator[Block]:

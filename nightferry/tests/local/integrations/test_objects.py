@@ -34,7 +34,7 @@ def test_the_body_is_the_text_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "key", "error"),
     [
-        (None, "none.json", "S3.NoSuchKeyException"),
+        (None, "none.json", "S3.S3Exception"),
         (b"x", "../x", "S3.S3Exception"),
         (b"x", "", "S3.S3Exception"),
         (b"x", 7, "S3.S3Exception"),

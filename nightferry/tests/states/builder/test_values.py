@@ -140,8 +140,9 @@ def test_a_missing_result_fails_the_step_that_reads_it() -> None:
     world = World({"a": lambda *_: {"n": 1}})
     world.objects = type("Lost", (dict,), {"__setitem__": lambda *_: None})()
     result = world.execute(Steps(RunTask(A), RunTask(B, args=[Output(A, "n")])))
-    assert (result.status, result.error) == ("FAILED", "S3.NoSuchKeyException")
+    assert (result.status, result.error) == ("FAILED", "S3.S3Exception")
     assert len(world.ran) == 1
+    assert len(world.reads) == 3, "the error of a missing result is also that of throttling, so it is retried twice"
 
 
 def test_results_of_parallel_branches_are_known_after_them() -> None:

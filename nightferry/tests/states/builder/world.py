@@ -31,6 +31,7 @@ class World:
         self.tasks = tasks
         self.ran: list[tuple[str, dict[str, str], list[str]]] = []
         self.objects: dict[str, str] = {}
+        self.reads: list[str] = []
         self.messages: list[Any] = []
 
     def run_task(self, parameters: dict[str, Any]) -> Any:
@@ -49,8 +50,10 @@ class World:
 
     def get_object(self, parameters: dict[str, Any]) -> Any:
         location = f"{parameters['Bucket']}/{parameters['Key']}"
+        self.reads.append(location)
         if location not in self.objects:
-            raise StatesError("S3.NoSuchKeyException", location)
+            # What Step Functions returns for S3's 403, because the role of a workflow may not list the bucket.
+            raise StatesError("S3.S3Exception", "Access Denied (Service: S3, Status Code: 403)")
         return {"Body": self.objects[location]}
 
     def execute(self, body: Body, data: Any = None) -> Any:

@@ -149,7 +149,7 @@ def test_the_two_roles_of_a_task_match_the_declaration(listed: Inventory) -> Non
         ("AssumeVendorRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
         ("ConnectToDatabase", ["rds-db:connect"], [login]),
     ]
-    assert load["statements"][0]["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
+    assert load["statements"][0]["Condition"] == {"StringLike": {"s3:prefix": ["in/*"]}}
     assert load["statements"][4]["Condition"] == {"StringEquals": {"sts:ExternalId": ["shared"]}}
     assert execution["statements"] == [
         {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from paidleave.dor import encryption
 from paidleave.dor.importing import received
 from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, DorWorld, run_in_process
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv
+from tests.exchange.aws_proxy import AccessRules, AwsProxy
 
 pytestmark = pytest.mark.sampled(8)
 
@@ -211,19 +213,49 @@ def test_links_are_not_followed(world: DorWorld, tmp_path: Path, place: str) -> 
         assert world.query("SELECT count(*) FROM employer") == [(0,)]
 
 
-def test_a_second_upload_to_s3_is_left_for_the_next_run(
-    world: DorWorld, aws_server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def agency(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Create a bucket with S3's 403 for missing objects, as tasks receive it, and return its name."""
+    address = urlsplit(aws_server)
+    proxy = AwsProxy(AccessRules((address.hostname or "", address.port or 0)))
     for name, value in {
-        "AWS_ENDPOINT_URL": aws_server,
+        "AWS_ENDPOINT_URL": proxy.address,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
     bucket = f"agency-{uuid4().hex}"
-    client = aws_session().client("s3")
-    client.create_bucket(Bucket=bucket)
+    aws_session().client("s3").create_bucket(Bucket=bucket)
+    yield bucket
+    proxy.stop()
+
+
+def test_a_file_that_was_moved_before_a_crash_is_not_missing(
+    world: DorWorld, agency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, key = f"s3://{agency}/dor/received", f"dor/received/{EMPLOYER_FILE}"
+    with storage.open_write(storage.join(folder, EMPLOYER_FILE)) as file:
+        file.write(employer_line(FIRST, "44100000002") + b"\n")
+    real = received.find_processed_uri
+
+    def find_and_move(connection: Any, file: Any, digest: str) -> str:
+        target = real(connection, file, digest)
+        storage.copy(file.uri, target)
+        storage.delete(file.uri)
+        return target
+
+    monkeypatch.setattr(received, "find_processed_uri", find_and_move)
+    assert run_in_process(world, FOLDER_PATH=folder, S3_KEY=key) == 0
+    assert world.query("SELECT employer_fein FROM employer") == [(FIRST,)]
+    assert run_in_process(world, FOLDER_PATH=folder, S3_KEY=key) == 0  # the event came twice
+    assert world.query("SELECT employer_fein FROM employer") == [(FIRST,)]
+
+
+def test_a_second_upload_to_s3_is_left_for_the_next_run(
+    world: DorWorld, agency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, client = agency, aws_session().client("s3")
     key = f"dor/received/{EMPLOYER_FILE}"
     client.put_object(Bucket=bucket, Key=key, Body=employer_line(FIRST, "44100000002") + b"\n")
     real = received.find_processed_uri

@@ -32,7 +32,8 @@ def _read(parameters: dict[str, Any]) -> TaskSucceeded | TaskFailed:
         with storage.open_read(storage.join(bucket, key)) as stream:
             content = stream.read(MAX_BYTES + 1)
     except storage.ObjectNotFound:
-        return TaskFailed("S3.NoSuchKeyException", f"The specified key does not exist: {key}")
+        # S3 returns 403 instead of 404, because the role of a workflow may not list the bucket.
+        return TaskFailed("S3.S3Exception", f"Access Denied: {key} does not exist, or the workflow may not read it.")
     except storage.StorageError as error:
         return TaskFailed("S3.S3Exception", str(error))
     if len(content) > MAX_BYTES:

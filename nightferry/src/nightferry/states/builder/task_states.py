@@ -43,9 +43,12 @@ _START_RETRIER: JsonObject = {
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
 }
-# Reading a result has no side effect, so that it is repeated after any failure of S3. A missing result stays missing.
+# Reading a result has no side effect, so that it is repeated after any failure of S3. A missing result stays missing:
+# S3 reports it as S3.S3Exception with the status 403, because the workflow's role may not list the bucket. Throttling
+# has the same name, so that two retries remain.
 _READ_RETRIERS: list[JsonObject] = [
     {"ErrorEquals": ["S3.NoSuchKeyException", "S3.NoSuchBucketException"], "MaxAttempts": 0},
+    {"ErrorEquals": ["S3.S3Exception"], "IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 2.0},
     {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 1, "MaxAttempts": 5, "BackoffRate": 2.0},
 ]
 

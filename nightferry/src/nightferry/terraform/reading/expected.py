@@ -109,20 +109,14 @@ def _list_permissions(statements: Iterable[Json]) -> Iterator[Permission]:
 
 
 def _list_contexts(conditions: Mapping[str, Mapping[str, Any]]) -> Iterator[Context]:
-    """Yield a context for each combination of the values in the conditions, and one without the optional keys."""
-    keys: dict[str, list[str]] = {}
-    optional: set[str] = set()
-    for test, variables in conditions.items():
-        for key, values in variables.items():
-            keys[key] = [_fill(str(value)) for value in as_list(values)]
-            if test.endswith("IfExists"):
-                optional.add(key)
+    """Yield a context for each combination of the values in the conditions."""
+    keys = {
+        key: [_fill(str(value)) for value in as_list(values)]
+        for variables in conditions.values()
+        for key, values in variables.items()
+    }
     for values in product(*keys.values()):
         yield tuple(zip(keys, values, strict=True))
-    if optional:
-        required = {key: values for key, values in keys.items() if key not in optional}
-        for values in product(*required.values()):
-            yield tuple(zip(required, values, strict=True))
 
 
 def _fill(pattern: str) -> str:

@@ -256,7 +256,8 @@ class WorkflowExecutions:
         try:
             content = self._objects.read(bucket, key)
         except LookupError:
-            return TaskFailed("S3.NoSuchKeyException", f"The specified key does not exist: {key}")
+            # S3 returns 403 instead of 404 to a role that may not list the bucket.
+            return TaskFailed("S3.S3Exception", "Access Denied (Service: S3, Status Code: 403, Request ID: 1)")
         return TaskSucceeded({"Body": content.decode(), "ContentLength": len(content)})
 
     def _list(self, parameters: dict[str, Any]) -> list[dict[str, Any]]:
