@@ -119,12 +119,16 @@ class EnvironmentFileError(NightferryError):
 
 
 class UnknownName(NightferryError):
-    """A task, workflow, run or other object of this name does not exist. The message suggests similar names."""
+    """A task, workflow, run or other object of this name does not exist. The message suggests similar names.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    ``hint`` precedes them, for example if the name is that of an object of another kind.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(names) or 'none'}."
+        similar = f"Did you mean {' or '.join(near)}?" if near else ""
+        hint = " ".join(filter(None, (hint, similar))) or f"Available: {', '.join(names) or 'none'}."
         super().__init__(f"{kind[:1].upper()}{kind[1:]} '{name}' not found. {hint}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -26,8 +26,7 @@ from nightferry import (
     Task,
     When,
 )
-from nightferry.backend.request_checks import MissingInput as MissingMember
-from nightferry.backend.request_checks import check_input
+from nightferry.backend.request_checks import InvalidInput, check_input
 from nightferry.errors import DeclarationError, InvalidWorkflow, MissingInput, MissingSetting, UnknownSetting
 
 SETTINGS = """
@@ -235,10 +234,39 @@ def test_a_schedule_or_trigger_supplies_what_the_workflow_reads(world: World) ->
     with pytest.raises(MissingInput, match=r"Give it a default: Input\('day', default=…\)"):
         catalog.object_trigger("d", flow("d", A=Input("day", "x"), B=Input("key")), bucket=bucket, prefix="in/")
     with pytest.raises(
-        MissingMember, match=r"reads day of its input. Pass it with --input '\{\"day\": …, \"key\": …\}'"
+        InvalidInput, match=r"reads day of its input. Pass it with --input '\{\"day\": …, \"key\": …\}'"
     ):
         check_input(catalog.workflows["d"], {"key": 1})
     check_input(catalog.workflows["d"], {"key": 1, "day": None})
+
+
+def test_an_input_has_only_members_that_the_workflow_reads(world: World) -> None:
+    def check(env: Mapping[str, object], input: Any) -> None:
+        catalog = Catalog("x", image=Image("x"))
+        check_input(catalog.workflow("w", RunTask(catalog.task("t", command=["t"]), env=env)), input)
+
+    reads = {"A": Input("region"), "B": Input("limit", default=3)}
+    for input in ({"region": 1}, {"region": 1, "limit": 2}, {"region": 1, "scheduled_at": "x", "key": "y"}):
+        check(reads, input)
+    check({"A": Input().as_json()}, {"anything": 1})
+    check({"A": Input().as_json()}, [1])
+    for env, input, message in (
+        (reads, {"region": 1, "limt": 2}, r"^Workflow 'w' does not read 'limt' of its input. Did you mean limit\?$"),
+        (reads, {"region": 1, "x\n": 2, "y": 3}, r"does not read 'x\\n', 'y' of its input. It reads: limit, region.$"),
+        ({}, {"day": 1}, r"does not read 'day' of its input. It reads: nothing.$"),
+        ({}, [], r"^The input of workflow 'w' is not an object"),
+        (reads, "text", r"reads region of its input"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            check(env, input)
+
+
+def test_a_workflow_that_may_read_any_member_accepts_any_input(world: World) -> None:
+    rule = {"Variable": "$.day", "IsPresent": True}
+    chooses = world.catalog.workflow("chooses", Choose(When(rule, RunTask(world.command))))
+    defined = world.catalog.workflow("defined", {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    for workflow in (chooses, defined):
+        check_input(workflow, {"day": 1})
 
 
 def test_every_declaration_error_is_raised_before_anything_is_declared(world: World) -> None:

@@ -288,6 +288,10 @@ class AwsBackend:
             self._log_quiet,
         )
 
+    def stored_notices(self, execution: str) -> list[str]:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`. Amazon SNS sends all notices."""
+        return []
+
     def troubleshooting(self, run: TaskRun) -> list[str]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return reasons.troubleshooting(run)

@@ -280,6 +280,10 @@ class Backend(Protocol):
         """Return the states that an execution entered, in order."""
         ...
 
+    def stored_notices(self, execution: str) -> list[str]:
+        """Return the topic of each notice of an execution that was stored instead of sent. Empty on AWS."""
+        ...
+
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
         """Yield all lines that these runs have written so far, in order."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,12 +11,14 @@ from nightferry.catalog import checks, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task, Workflow
 from nightferry.catalog.fargate import Size
-from nightferry.contract import format_option
+from nightferry.contract import OBJECT_MEMBERS, SCHEDULE_MEMBERS, format_option
 from nightferry.errors import NightferryError, UnknownName
 
+_SHOWN = 5  # unknown members in a message
 
-class MissingInput(NightferryError):
-    """The workflow reads members of its input that the request does not have. The message names them."""
+
+class InvalidInput(NightferryError):
+    """The input is not an object, lacks members that the workflow reads, or has others. The message names them."""
 
 
 class ImpossibleOverride(NightferryError):
@@ -25,24 +28,39 @@ class ImpossibleOverride(NightferryError):
 def get_task(catalog: Catalog, name: str) -> Task:
     """Return the task with this name; raises UnknownName."""
     if name not in catalog.tasks:
-        raise UnknownName("task", name, catalog.tasks)
+        hint = f"It is a workflow. Start it with nightferry start {name}." if name in catalog.workflows else ""
+        raise UnknownName("task", name, catalog.tasks, hint)
     return catalog.tasks[name]
 
 
 def get_workflow(catalog: Catalog, name: str) -> Workflow:
     """Return the workflow with this name; raises UnknownName."""
     if name not in catalog.workflows:
-        raise UnknownName("workflow", name, catalog.workflows)
+        hint = f"It is a task. Run it with nightferry run {name}." if name in catalog.tasks else ""
+        raise UnknownName("workflow", name, catalog.workflows, hint)
     return catalog.workflows[name]
 
 
 def check_input(workflow: Workflow, input: Any) -> None:
-    """Check that an input has the members that each execution of the workflow reads. Raises MissingInput."""
+    """Check that an input has the members that each execution of the workflow reads, and no unknown ones.
+
+    A schedule and a trigger pass their members to any workflow, so a person may pass them too. Raises InvalidInput.
+    """
     given = input if isinstance(input, Mapping) else {}
     if missing := [name for name in workflow.required if name not in given]:
         members = ", ".join(f'"{name}": …' for name in workflow.required)
-        raise MissingInput(
+        raise InvalidInput(
             f"Workflow '{workflow.name}' reads {', '.join(missing)} of its input. Pass it with --input '{{{members}}}'."
+        )
+    if workflow.inputs is None:
+        return
+    if not isinstance(input, Mapping):
+        raise InvalidInput(f"The input of workflow '{workflow.name}' is not an object, as in --input '{{}}'.")
+    if unknown := sorted(input.keys() - {*workflow.inputs, *SCHEDULE_MEMBERS, *OBJECT_MEMBERS}):
+        near = difflib.get_close_matches(unknown[0], workflow.inputs, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"It reads: {', '.join(workflow.inputs) or 'nothing'}."
+        raise InvalidInput(
+            f"Workflow '{workflow.name}' does not read {', '.join(map(repr, unknown[:_SHOWN]))} of its input. {hint}"
         )
 
 

@@ -328,6 +328,7 @@ class Catalog:
             declared_in=location,
             on_failure=on_failure,
             required=() if rendered is None else rendered.required,
+            inputs=None if rendered is None else rendered.inputs,
             results=() if rendered is None else rendered.results,
         )
         if on_failure is not None:

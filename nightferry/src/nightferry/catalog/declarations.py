@@ -213,6 +213,8 @@ class Workflow:
     """The notice that is published after an execution that failed, timed out or was stopped."""
     required: tuple[str, ...] = ()
     """The members of the input without which every execution fails; known for a workflow of steps."""
+    inputs: tuple[str, ...] | None = None
+    """The members of the input that the workflow reads; None if it is a definition, or may read any member."""
     results: tuple[str, ...] = ()
     """The tasks that store a result for later steps."""
 

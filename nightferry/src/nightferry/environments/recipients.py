@@ -77,3 +77,11 @@ def describe_recipients(recipients: Recipients | None) -> list[str]:
     if recipients is None:
         return []
     return [*recipients.emails, *(f"{chat.capitalize()} ({secret})" for chat, secret in recipients.webhooks)]
+
+
+def count_recipients(recipients: Recipients | None) -> str:
+    """Return the recipients for a log, which contains no addresses of people: ``2 by e-mail, Slack``."""
+    if recipients is None:
+        return "no recipients"
+    found = [f"{len(recipients.emails)} by e-mail"] if recipients.emails else []
+    return ", ".join([*found, *(chat.capitalize() for chat, _ in recipients.webhooks)]) or "no recipients"

@@ -16,7 +16,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
-from nightferry.contract import StopCode
+from nightferry.contract import StopCode, was_replaced
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
@@ -243,6 +243,16 @@ class LocalBackend:
             return state_history(self.store.events(self._resolve_id(execution)))
         except HistoryDamaged as damage:
             return state_history(damage.readable)
+
+    def stored_notices(self, execution: str) -> list[str]:
+        """See :class:`nightferry.backend.interface.Backend`. A running engine may be about to store the last one."""
+        with self.store.transaction():
+            due = [one for one in self.store.executions_with_notice_due() if one.id == execution]
+            stored = self.store.execution_topics(execution)
+        workflows = [
+            self._project.catalog.workflows.get(one.workflow) for one in due if not was_replaced(one.status, one.cause)
+        ]
+        return stored + [one.on_failure.topic.name for one in workflows if one is not None and one.on_failure]
 
     def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""

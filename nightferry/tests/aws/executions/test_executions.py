@@ -74,13 +74,13 @@ def test_an_execution_is_reported_with_its_states_runs_and_lines(
     fargate.script("three", TaskScript(lines=[ScriptedLine(0.5, "leaving")], exit_code=3))
     task = backend.run_task(RunRequest("three"))
     clock.sleep(60)
-    id = backend.start_workflow("fails", {"day": 1})
+    id = backend.start_workflow("fails", {"key": "1"})
     fargate.set_history(id, failing(task), status="FAILED", error="States.TaskFailed", cause="it left")
     clock.sleep(6 * 86400)  # ECS has forgotten the task, but the history contains it
     for name in (id, id[:14], f"arn:aws:states:us-east-1:123456789012:execution:toy-test-fails:{id}"):
         execution = backend.execution(name)
         assert (execution.id, execution.workflow, execution.status) == (id, "fails", "FAILED")
-        assert (execution.input, execution.error) == ({"day": 1}, "States.TaskFailed")
+        assert (execution.input, execution.error) == ({"key": "1"}, "States.TaskFailed")
     [state] = backend.state_history(id)
     assert (state.name, state.failed, state.error, state.runs) == ("three", True, "States.TaskFailed", (task,))
     workflows = run(root, fargate.variables, "nightferry", "workflows", "--env", "test", "--json").stdout
@@ -110,18 +110,18 @@ def test_a_workflow_starts_once_even_if_the_response_is_lost(backend: AwsBackend
 
 
 def test_overlap_policies_and_stop(backend: AwsBackend, fargate: FakeFargate) -> None:
-    first = backend.start_workflow("replaced", {"n": 1})
+    first = backend.start_workflow("replaced", {"key": 1})
     fargate.set_history(first, [], status="RUNNING")
-    second = backend.start_workflow("replaced", {"n": 2})
+    second = backend.start_workflow("replaced", {"key": 2})
     fargate.set_history(second, [], status="RUNNING")
     assert backend.execution(first).status == "ABORTED"
     backend.stop(second[:12], "lunch")
     assert backend.execution(second).status == "ABORTED"
-    failed = backend.start_workflow("marks", {"n": 0})
+    failed = backend.start_workflow("marks", {"key": 0})
     fargate.set_history(failed, [], status="FAILED")
-    one = backend.start_workflow("marks", {"n": 1})
+    one = backend.start_workflow("marks", {"key": 1})
     fargate.set_history(one, [], status="RUNNING")
-    assert backend.start_workflow("marks", {"n": 2}) == one, "skip returns the open execution"
+    assert backend.start_workflow("marks", {"key": 2}) == one, "skip returns the open execution"
     with pytest.raises(CannotRedrive, match=f"Execution {one} of marks is running"):
         backend.redrive(failed, dry_run=True)
     fargate.set_history(one, [], status="SUCCEEDED")
@@ -130,7 +130,7 @@ def test_overlap_policies_and_stop(backend: AwsBackend, fargate: FakeFargate) ->
 
 def test_unknown_and_ambiguous_ids_are_errors(backend: AwsBackend, fargate: FakeFargate) -> None:
     for _ in range(2):
-        backend.start_workflow("queued", {"n": _})
+        backend.start_workflow("queued", {"key": _})
     with pytest.raises(NightferryError, match="matches several executions"):
         backend.execution("queued-")
     with pytest.raises(UnknownName):

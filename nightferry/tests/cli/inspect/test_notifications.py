@@ -81,8 +81,7 @@ def test_the_newest_notice_is_first_and_shown_without_personal_data(
         log.log_new()
         log.log_new()
     assert [record.message for record in caplog.records] == [
-        "Notice for topic 'failures' (on-call@example.gov, late@example.gov, Slack (notices/slack), Teams "
-        f"(notices/teams)): {subject}. See: nightferry notifications"
+        f"Notice for topic 'failures' (2 by e-mail, Slack, Teams): {subject}. See: nightferry notifications"
         for subject in ("It failed", "without a subject")
     ]
 

@@ -62,7 +62,7 @@ def test_variables_and_command_are_passed_to_the_task(root: Path) -> None:
         (["run", "hello", "-e", "COUNT=many"], 2, "COUNT=many: Input should be a valid integer"),
         (["run", "hello", "--cpu", "3"], 2, "Fargate does not offer 3 CPU units"),
         (["run", "hello", "--env", "prod"], 2, "Environment 'prod' not found"),
-        (["start", "mark"], 2, "Workflow 'mark' not found. Did you mean marks?"),
+        (["start", "mark"], 2, "It is a task. Run it with nightferry run mark. Did you mean marks?"),
         (["start", "marks", "--input", "{"], 2, "--input is not JSON"),
         (["status", "zzz"], 2, "Run 'zzz' not found"),
         (["stop", "zzz"], 2, "Run or execution 'zzz' not found"),

@@ -8,6 +8,7 @@ import re
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from rich.console import Console
@@ -37,18 +38,45 @@ def test_a_failure_reports_the_state_the_exit_code_and_the_next_commands(root: P
     assert "three: failed: exit code 3" in ended.stdout
     assert "Error: States.TaskFailed" in ended.stdout
     assert "nightferry logs fails-" in ended.stdout
+    stored = "Stored a notice for failures, because this machine sends none. See: nightferry notifications\n"
+    assert ended.stdout.count(stored) == 1
     id = ended.stdout.rsplit(maxsplit=1)[1]
     assert nightferry(root, "logs", id).stdout == "leaving\n"
     shown = nightferry(root, "status", id).stdout
     assert "FAILED" in shown
+    redriven = nightferry(root, "redrive", id)
+    assert redriven.returncode == 1
+    assert redriven.stdout.count(stored) == 1, "only the notice of this attempt"
     assert re.search(r"^three\t\d\tfailed\t[^\t]+\texit code 3$", shown, re.MULTILINE)
 
 
 def test_the_result_is_one_line_however_long_the_names_are() -> None:
     now, output = datetime.now(UTC), io.StringIO()
     ended = WorkflowExecution("monthly-20260101", "monthly", "SUCCEEDED", now, now, {}, {}, None, None)
-    report_end(cast(Any, None), ended, Console(file=output, width=20), "local")
+    backend = SimpleNamespace(stored_notices=lambda _id: [])
+    report_end(cast(Any, backend), ended, Console(file=output, width=20), "local")
     assert output.getvalue() == "monthly succeeded after 0.0 s (execution monthly-20260101)\n"
+
+
+def test_the_name_of_a_task_is_answered_with_its_command(root: Path) -> None:
+    for words, cure in (
+        (("start", "three"), "Workflow 'three' not found. It is a task. Run it with nightferry run three."),
+        (("run", "fails"), "Task 'fails' not found. It is a workflow. Start it with nightferry start fails."),
+        (
+            ("run", "--since", "x", "fails"),
+            "Task 'fails' not found. It is a workflow. Start it with nightferry start fails.",
+        ),
+        (("env", "fails"), "Task 'fails' not found. It is a workflow. Start it with nightferry start fails."),
+        (("start", "fials"), "Workflow 'fials' not found. Did you mean fails?"),
+    ):
+        ended = nightferry(root, *words)
+        assert (ended.returncode, ended.stderr) == (2, f"nightferry: {cure}\n")
+
+
+def test_an_input_that_the_workflow_does_not_read_is_refused(root: Path) -> None:
+    ended = nightferry(root, "start", "fails", "--input", '{"day": 1}')
+    assert ended.returncode == 2
+    assert ended.stderr == "nightferry: Workflow 'fails' does not read 'day' of its input. It reads: nothing.\n"
 
 
 def test_a_terminal_shows_the_states(root: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightferry.backend.request_checks import get_task
 from nightferry.catalog.declarations import Task
 from nightferry.cli.develop.quoting import quote
 from nightferry.cli.terminal.completion import complete_task
@@ -19,7 +20,7 @@ from nightferry.contract import PARAMETER_PATH, TIME_LIMIT_VARIABLE
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.errors import NightferryError
 
 
 class SecretsWouldBeShown(NightferryError):
@@ -56,9 +57,7 @@ def env(
     left out, because it would end a job in a debugger.
     """
     project = Project.find()
-    declared = project.catalog.tasks.get(task)
-    if declared is None:
-        raise UnknownName("task", task, project.catalog.tasks)
+    declared = get_task(project.catalog, task)
     environment = project.environment(env)
     if show_secrets and output is None:
         raise SecretsWouldBeShown(

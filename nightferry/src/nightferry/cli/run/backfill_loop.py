@@ -12,6 +12,7 @@ from typing import Any, Literal
 from nightferry.backend.interface import Backend, Unreachable
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.terminal.lines import format_duration
+from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import format_env_option, print_status
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import format_scheduled_time
@@ -208,5 +209,9 @@ class Backfill:
         failed = f", {counts['failed']} failed" if counts["failed"] else ""
         left = f", {counts['waiting']} not started. {self._resume}" if counts["waiting"] else ""
         self._print(f"{done} of {total} times succeeded{failed}{left}")
+        if self._schedule.kind == "workflow":
+            ids = [entry.id for entry in self._entries if entry.id is not None and not entry.was_started]
+            for line in format_stored_notices([t for id in ids for t in self._backend.stored_notices(id)], self._env):
+                self._print(line)
         if counts["failed"]:
             self._print("Start a failed one again with: nightferry redrive ID" + format_env_option(self._env))

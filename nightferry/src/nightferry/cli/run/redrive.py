@@ -110,6 +110,7 @@ def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None
 
 def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> None:
     seen = None if detach else SeenExecution.read(backend, id)
+    notices = len(backend.stored_notices(id))
     execution = backend.redrive(id)
     sys.stderr.write(f"{execution} continues at the state that failed.\n")
     if detach:
@@ -118,7 +119,7 @@ def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> Non
         return
     console = Console()
     ended = follow_execution(backend, execution, console, env=env, seen=seen)
-    report_end(backend, ended, console, env)
+    report_end(backend, ended, console, env, notices)
 
 
 def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from nightferry.backend.interface import Backend, WorkflowExecution
 from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
+from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import Env, format_env_option, open_backend, parse_input
 from nightferry.environments.project import Project
 
@@ -42,18 +44,24 @@ def start(
     report_end(backend, ended, console, env)
 
 
-def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env: str) -> None:
-    """Print the result of an execution. Exit with 1 unless it succeeded."""
+def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env: str, notices: int = 0) -> None:
+    """Print the result of an execution. Exit with 1 unless it succeeded.
+
+    ``notices`` is the number of its notices that were stored before, by an earlier attempt.
+    """
     id, workflow = ended.id, ended.workflow
     took = format_duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
-    if ended.status == "SUCCEEDED":
-        console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False, soft_wrap=True)
-        return
     status = ended.status.lower().replace("_", " ")
     console.print(f"{workflow} {status} after {took} (execution {id})", highlight=False, soft_wrap=True)
-    runs = {run.id: run for run in backend.runs(execution=id, limit=1000)}
-    for line in explain_execution(backend, ended, backend.state_history(id), runs):
+    stored = format_stored_notices(backend.stored_notices(id)[notices:], env)
+    explanation: Iterable[str] = ()
+    if ended.status != "SUCCEEDED":
+        runs = {run.id: run for run in backend.runs(execution=id, limit=1000)}
+        explanation = explain_execution(backend, ended, backend.state_history(id), runs)
+    for line in [*explanation, *stored]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if ended.status == "SUCCEEDED":
+        return
     console.print(
         f"See: nightferry status {id}{format_env_option(env)}; nightferry logs {id}{format_env_option(env)}",
         highlight=False,

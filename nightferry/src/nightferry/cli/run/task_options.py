@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from nightferry.backend.request_checks import get_task
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import PARAMETER_PATH, SCHEDULED_AT_VARIABLE, format_option, is_secret
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.errors import NightferryError
 
 _SWITCH_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0"})  # that pydantic reads as bool
 
@@ -95,11 +96,9 @@ def find_task(words: Sequence[str], options: CommandOptions, catalog: Catalog) -
     """
     candidates = [word for word, is_value in _iterate(words, options) if not is_value and not word.startswith("-")]
     for word in candidates:
-        if word in catalog.tasks:
-            return catalog.tasks[word]
-    if candidates:
-        raise UnknownName("task", candidates[0], catalog.tasks)
-    return None
+        if word in catalog.tasks or word in catalog.workflows:
+            return get_task(catalog, word)
+    return get_task(catalog, candidates[0]) if candidates else None
 
 
 def rewrite(words: Sequence[str], options: CommandOptions, task: TaskOptions) -> list[str]:

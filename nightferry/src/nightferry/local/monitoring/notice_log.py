@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from nightferry.environments.environment import Environment
-from nightferry.environments.recipients import describe_recipients
+from nightferry.environments.recipients import count_recipients
 from nightferry.job.redaction import redact
 from nightferry.local.monitoring.failures import end_sentence
 from nightferry.local.store import Store
@@ -35,10 +35,9 @@ class NoticeLog:
         """Log the notices that were added since the last call."""
         for notice in self._store.notifications(after=self._last):
             self._last = notice["id"]
-            recipients = describe_recipients(self._environment.notices.get(notice["topic"]))
             subject = redact(notice["subject"] or "without a subject")
             _log.info(
                 "Notice for topic '%s' (%s): %s See: nightferry notifications", notice["topic"],
-                ", ".join(recipients) or "no recipients", end_sentence(subject),
+                count_recipients(self._environment.notices.get(notice["topic"])), end_sentence(subject),
                 extra={"event": "notice", "topic": notice["topic"], "subject": subject},
             )  # fmt: skip

@@ -52,6 +52,11 @@ class Lines(StoreFile):
         """Return the notifications after an ID, oldest first."""
         return [dict(row) for row in self._db.execute("SELECT * FROM notification WHERE id > ? ORDER BY id", (after,))]
 
+    def execution_topics(self, execution: str) -> list[str]:
+        """Return the topic of each notification of an execution, oldest first."""
+        rows = self._db.execute("SELECT topic FROM notification WHERE execution = ? ORDER BY id", (execution,))
+        return [str(row["topic"]) for row in rows]
+
     def newest_notifications(self, limit: int) -> list[dict[str, Any]]:
         """Return the newest notifications, newest first."""
         rows = self._db.execute("SELECT * FROM notification ORDER BY id DESC LIMIT ?", (limit,))

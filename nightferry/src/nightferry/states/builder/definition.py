@@ -62,11 +62,13 @@ class Rendered:
     Attributes:
         definition: the state machine.
         required: the members of the input without which every execution fails.
+        inputs: the members of the input that the workflow reads; None if it may read any.
         results: the names of the tasks whose results later steps read.
     """
 
     definition: JsonObject
     required: tuple[str, ...]
+    inputs: tuple[str, ...] | None
     results: tuple[str, ...]
 
 
@@ -114,7 +116,12 @@ def render_workflow(
     if timeout is not None:
         definition["TimeoutSeconds"] = int(timeout.total_seconds())
     definition["States"] = states
-    return Rendered(definition, tuple(sorted(machine.required - machine.tested)), machine.results.get_tasks())
+    return Rendered(
+        definition,
+        required=tuple(sorted(machine.required - machine.tested)),
+        inputs=None if machine.reads_any else tuple(sorted(machine.inputs)),
+        results=machine.results.get_tasks(),
+    )
 
 
 def _render_defaults(defaults: Mapping[str, Any], following: str) -> JsonObject:
@@ -140,7 +147,10 @@ _Exits = list[tuple[JsonObject, str]]
 
 @dataclass
 class _Machine:
-    """What all branches of a machine share: the names of states, and what the workflow reads."""
+    """What all branches of a machine share: the names of states, and what the workflow reads.
+
+    ``reads_any``: it reads the whole input, or paths that are not values of the builder.
+    """
 
     retry: Retry | None
     results: Results
@@ -148,6 +158,7 @@ class _Machine:
     inputs: dict[str, Any] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
     tested: set[str] = field(default_factory=set)
+    reads_any: bool = False
 
     def make_unique(self, name: str) -> str:
         candidate, n = name, 1
@@ -160,6 +171,7 @@ class _Machine:
     def read_input(self, value: Input, *, always: bool) -> str:
         """Return the path of a part of the input. ``always``: each execution reads it."""
         if not value.members:
+            self.reads_any = True
             return "$$.Execution.Input"
         name = value.members[0]
         default = value.default
@@ -306,6 +318,7 @@ class _Scope:
 
     def _render_rule(self, condition: Condition | Mapping[str, Any]) -> JsonObject:
         if not isinstance(condition, Condition):
+            self.machine.reads_any = True
             return dict(condition)
         for test in iterate_tests(condition):
             if isinstance(test, Presence) and isinstance(test.value, Input):
