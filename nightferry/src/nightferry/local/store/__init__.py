@@ -21,6 +21,7 @@ from nightferry.local.store.file import StoreUnusable
 from nightferry.local.store.lines import Lines
 from nightferry.local.store.objects import FileFingerprint, Filter, KnownObject, Objects
 from nightferry.local.store.pruning import Pruning
+from nightferry.local.store.queries import Queries
 from nightferry.local.store.requests import Requests
 from nightferry.local.store.runs import RunRecord, Runs
 from nightferry.local.store.schema import StoreTooNew
@@ -42,5 +43,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Pruning):
+class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Queries, Pruning):
     """The store's file; safe for several processes at once, each with its own ``Store``."""

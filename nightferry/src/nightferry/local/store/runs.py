@@ -90,17 +90,17 @@ class Runs(StoreFile):
     def run(self, id: str) -> RunRecord | None:
         """Return a run by its ID, or None."""
         row = self._db.execute("SELECT * FROM run WHERE id = ?", (id,)).fetchone()
-        return None if row is None else _parse_run(row)
+        return None if row is None else parse_run(row)
 
     def run_by_token(self, token: str) -> RunRecord | None:
         """Return the run that a state or start request with this token created, or None."""
         row = self._db.execute("SELECT * FROM run WHERE token = ?", (token,)).fetchone()
-        return None if row is None else _parse_run(row)
+        return None if row is None else parse_run(row)
 
     def open_runs(self) -> list[RunRecord]:
         """Return the runs that have not stopped, oldest first."""
         rows = self._db.execute("SELECT * FROM run WHERE status <> 'STOPPED' ORDER BY created_at, rowid")
-        return [_parse_run(row) for row in rows]
+        return [parse_run(row) for row in rows]
 
     def queue_heads(self) -> list[QueueHead]:
         """Return the first run of each task that may start, separately inside and outside executions, in order."""
@@ -121,14 +121,14 @@ class Runs(StoreFile):
     def begun_runs(self) -> list[RunRecord]:
         """Return the runs that were started and have not stopped, oldest first."""
         rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
-        return [_parse_run(row) for row in rows]
+        return [parse_run(row) for row in rows]
 
     def open_runs_in(self, execution: str) -> list[RunRecord]:
         """Return an execution's runs that have not stopped, oldest first."""
         rows = self._db.execute(
             "SELECT * FROM run WHERE execution = ? AND status <> 'STOPPED' ORDER BY rowid", (execution,)
         )
-        return [_parse_run(row) for row in rows]
+        return [parse_run(row) for row in rows]
 
     def abandoned_runs(self) -> list[str]:
         """Return the IDs of queued runs whose execution has ended."""
@@ -153,10 +153,11 @@ class Runs(StoreFile):
             " ORDER BY created_at DESC, rowid DESC LIMIT ?3",
             (task, execution, limit),
         )
-        return [_parse_run(row).run for row in rows]
+        return [parse_run(row).run for row in rows]
 
 
-def _parse_run(row: sqlite3.Row) -> RunRecord:
+def parse_run(row: sqlite3.Row) -> RunRecord:
+    """Return the record of a row."""
     environment = json.loads(row["environment"])
     run = TaskRun(
         id=row["id"],

@@ -1,0 +1,132 @@
+"""Queries of the store: pages and counts of runs and executions.
+
+The condition has only what the filter gives, because SQLite chooses the index from it. ``tests/local/store`` checks the
+plan of every combination: none reads a whole table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from nightferry.backend.interface import TaskRun, WorkflowExecution
+from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.local.store.executions import parse_execution
+from nightferry.local.store.file import StoreFile
+from nightferry.local.store.runs import parse_run
+from nightferry.local.store.times import format_time, parse_time
+
+EXAMINED = 100_000
+"""The number of entries that a search for text examines before it returns the part that it has."""
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+_RUN_TEXTS = ("id", "command", "environment", "started_by", "reason")
+_EXECUTION_TEXTS = ("id", "input", "error", "cause", "started_by")
+
+_Entry = TypeVar("_Entry")
+
+
+@dataclass(frozen=True)
+class _Query:
+    """The parts of a statement: the table, its column of time, the condition, and the expression of the text search."""
+
+    table: str
+    time: str
+    where: str
+    values: tuple[str, ...]
+    matches: str
+    texts: tuple[str, ...]
+
+
+class Queries(StoreFile):
+    """Pages and counts of runs and executions."""
+
+    def find_runs(self, wanted: RunFilter, before: Cursor | None = None, limit: int = 100) -> Page[TaskRun]:
+        """Return the next ``limit`` runs after the cursor ``before``, newest first."""
+        return self._find(_query_runs(wanted, before), limit, lambda row: parse_run(row).run)
+
+    def count_runs(self, wanted: RunFilter, limit: int = 10_000) -> Count:
+        """Return the number of runs, counted up to ``limit``."""
+        return self._count(_query_runs(wanted, None), limit)
+
+    def find_executions(
+        self, wanted: ExecutionFilter, before: Cursor | None = None, limit: int = 100
+    ) -> Page[WorkflowExecution]:
+        """Return the next ``limit`` executions after the cursor ``before``, newest first."""
+        return self._find(_query_executions(wanted, before), limit, parse_execution)
+
+    def count_executions(self, wanted: ExecutionFilter, limit: int = 10_000) -> Count:
+        """Return the number of executions, counted up to ``limit``."""
+        return self._count(_query_executions(wanted, None), limit)
+
+    def _find(self, query: _Query, limit: int, parse: Callable[[sqlite3.Row], _Entry]) -> Page[_Entry]:
+        examined = EXAMINED if query.texts else limit
+        rows = self._db.execute(
+            f"SELECT *, {query.matches} AS matches FROM {query.table} WHERE {query.where}"
+            f" ORDER BY {query.time} DESC, id DESC LIMIT ?",
+            (*query.texts, *query.values, examined + 1),
+        )
+        entries: list[_Entry] = []
+        last: Cursor | None = None
+        for number, row in enumerate(rows):
+            if number == examined or len(entries) == limit:
+                return Page(tuple(entries), last)  # this row shows that the list continues
+            last = Cursor(parse_time(row[query.time]), row["id"])
+            if row["matches"]:
+                entries.append(parse(row))
+        return Page(tuple(entries), None)
+
+    def _count(self, query: _Query, limit: int) -> Count:
+        examined = EXAMINED if query.texts else limit
+        rows = (
+            f"SELECT {query.matches} AS matches FROM {query.table} WHERE {query.where}"
+            f" ORDER BY {query.time} DESC, id DESC LIMIT ?"
+        )
+        number, seen = self._db.execute(
+            f"SELECT coalesce(sum(matches), 0), count(*) FROM ({rows})", (*query.texts, *query.values, examined + 1)
+        ).fetchone()
+        return Count(min(number, limit), seen <= examined and number <= limit)
+
+
+def _query_runs(wanted: RunFilter, before: Cursor | None) -> _Query:
+    equal = {"task": wanted.task, "execution": wanted.execution, "outcome": wanted.outcome}
+    return _build_query("run", "created_at", _RUN_TEXTS, equal, wanted, before)
+
+
+def _query_executions(wanted: ExecutionFilter, before: Cursor | None) -> _Query:
+    equal = {"workflow": wanted.workflow, "outcome": wanted.outcome}
+    return _build_query("execution", "started_at", _EXECUTION_TEXTS, equal, wanted, before)
+
+
+def _build_query(
+    table: str,
+    time: str,
+    columns: tuple[str, ...],
+    equal: dict[str, str | None],
+    wanted: RunFilter | ExecutionFilter,
+    before: Cursor | None,
+) -> _Query:
+    """Return a query whose condition always has a range of time, because there is an index for it."""
+    conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
+    values = [value for value in equal.values() if value is not None]
+    if before is not None and (wanted.until is None or before.time < wanted.until):
+        conditions.append(f"({time}, id) < (?, ?)")
+        values += [format_time(before.time), before.id]
+    else:
+        conditions.append(f"{time} < ?")
+        values.append(format_time(wanted.until or _END_OF_TIME))
+    if wanted.since is not None:
+        conditions.append(f"{time} >= ?")
+        values.append(format_time(wanted.since))
+    found = " OR ".join(f"instr(lower(coalesce({column}, '')), lower(?)) > 0" for column in columns)
+    return _Query(
+        table,
+        time,
+        " AND ".join(conditions),
+        tuple(values),
+        f"({found})" if wanted.text else "1",
+        (wanted.text,) * len(columns) if wanted.text else (),
+    )
