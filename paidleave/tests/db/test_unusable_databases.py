@@ -17,7 +17,8 @@ from tests.task_process import database_env
 pytestmark = pytest.mark.sampled(8)
 
 # Migrations are last, because they create the tables.
-JOBS = [task.name for task in catalog.tasks.values() if "DB_HOST" in task.env]
+# execute-sql does not run as `weak`; tests/operations/test_hostile_sql.py has its unusable databases.
+JOBS = [task.name for task in catalog.tasks.values() if "DB_HOST" in task.env and task.name != "execute-sql"]
 JOBS.sort(key=lambda name: name.startswith("db-migrate"))
 # What makes a migrated database unusable for the user `weak`, and the words that name it.
 CONDITIONS = {
@@ -46,13 +47,11 @@ OTHER_WORDS = {
     ("db-migrate-down", "no-schema"): "permission denied for database",
     ("db-admin-create-db-users", "no-tables"): "lacks the privileges to manage users",
     ("db-admin-create-db-users", "no-schema"): "lacks the privileges to manage users",
-    ("execute-sql", "read-only"): "can write",
-    ("execute-sql", "not-migrated"): "can write",
     ("db-admin-create-db-users", "not-migrated"): "lacks the privileges to manage users",
     # These need only tables of the API, and FINEOS, which no one answers for.
     ("load-employers-to-fineos", "not-migrated"): "FINEOS",
     ("fineos-eligibility-feed-export", "not-migrated"): "success",
-    ("fineos-import-la-units", "not-migrated"): "success",  # There is no list of leave administrators.
+    ("fineos-import-la-units", "not-migrated"): "success",  # The list of leave administrators is missing.
     # The version table still has the latest revision.
     ("db-migrate-up", "not-migrated"): "success",
     ("db-migrate-down", "not-migrated"): "must be owner",

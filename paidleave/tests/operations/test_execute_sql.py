@@ -180,7 +180,10 @@ def test_an_error_has_a_position_and_no_values(filled: str) -> None:
         (f"SELECT FROM '{NAME}'", 'Statement 1 failed: syntax error at or near "…".\nAt line 1, column 13:'),
         ("SELECT 1/0", "Statement 1 failed: division by zero (SQLSTATE 22012)."),
         ("UPDATE employee SET last_name = 'x'", "Statement 1 is not read-only: it must start with SELECT"),
-        ("SELECT pg_sleep(60)", "Statement 1 failed: it took longer than 1 s (STATEMENT_TIMEOUT)."),
+        (
+            "SELECT count(*) FROM generate_series(1, 1e12::bigint)",
+            "Statement 1 failed: it took longer than 1 s (STATEMENT_TIMEOUT).",
+        ),
     ],
 )  # fmt: skip
 def test_failing_statements_have_messages_without_values(filled: str, sql: str, message: str) -> None:
@@ -220,16 +223,6 @@ def test_invalid_settings_are_refused_with_a_message(changes: dict[str, str], me
     with pytest.raises(BadSettings) as raised:
         command_line.load_settings("execute-sql", ExecuteSqlSettings, arguments)
     assert message in str(raised.value)
-
-
-def test_users_with_excess_privileges_are_refused(filled: str, tmp_path: Path) -> None:
-    as_jobs = execute(filled, "SELECT 1", DB_USERNAME="pfml_jobs")
-    assert as_jobs.code == 1
-    assert as_jobs.errors[0].startswith("Database user pfml_jobs can write")
-    as_reader = execute(filled, "SELECT last_name FROM employee", DB_USERNAME="pfml_readonly")
-    assert as_reader.code == 1
-    assert as_reader.errors[0].startswith("Database user pfml_readonly can read personal data")
-    assert NAME not in as_reader.text
 
 
 def test_arguments_with_sql_are_not_logged(filled: str) -> None:
@@ -362,7 +355,9 @@ def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
 def test_a_lost_connection_is_reported(filled: str) -> None:
     """Terminate the session while its statement is running."""
     results: list[TaskResult] = []
-    thread = threading.Thread(target=lambda: results.append(execute(filled, "SELECT pg_sleep(200)")))
+    thread = threading.Thread(
+        target=lambda: results.append(execute(filled, "SELECT count(*) FROM generate_series(1, 1e12::bigint)"))
+    )
     thread.start()
     with psycopg.connect(filled, autocommit=True) as connection:
         while not connection.execute(

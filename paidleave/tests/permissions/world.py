@@ -222,7 +222,8 @@ def make_world(url: str, deployment: Deployment, folder: Path) -> Iterator[World
     """Start the systems around a deployment."""
     with ExitStack() as stack:
         account = create_account(url, deployment)
-        postgres = Postgres(folder / "pg", settings={"fsync": "off"})
+        # temp_file_limit: as in the DB parameter group, which execute-sql requires.
+        postgres = Postgres(folder / "pg", settings={"fsync": "off", "temp_file_limit": "4GB"})
         postgres.start()
         stack.callback(postgres.stop)
         with psycopg.connect(postgres.conninfo(), autocommit=True) as connection:

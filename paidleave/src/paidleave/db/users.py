@@ -24,6 +24,7 @@ class DatabaseUser:
         allow_token: Let the user log in with a cloud identity token if it has no password. Others require a password.
         managed: Revoke all table privileges that :mod:`paidleave.db.grants` does not grant.
         connection_limit: The maximum number of connections; -1 is unlimited.
+        temp_file_limit: The maximum size of a session's temporary files, as PostgreSQL writes it; None sets no limit.
     """
 
     name: str
@@ -33,12 +34,28 @@ class DatabaseUser:
     allow_token: bool = True
     managed: bool = True
     connection_limit: int = -1
+    temp_file_limit: str | None = None
 
 
 API = DatabaseUser("pfml_api", "the API's service", roles=(APPLICATION_ROLE,), managed=False)
 JOBS = DatabaseUser("pfml_jobs", "background tasks")
-READ_ONLY = DatabaseUser("pfml_readonly", "reads every table", read_only=True)
-IMPERSONAL = DatabaseUser("pfml_impersonal", "reads the columns that hold no personal data", read_only=True)
+# Operators write the statements of these two users, which must not use up the server's disk or connections.
+_TEMP_FILE_LIMIT = "4GB"
+_READERS_CONNECTIONS = 20
+READ_ONLY = DatabaseUser(
+    "pfml_readonly",
+    "reads every table",
+    read_only=True,
+    connection_limit=_READERS_CONNECTIONS,
+    temp_file_limit=_TEMP_FILE_LIMIT,
+)
+IMPERSONAL = DatabaseUser(
+    "pfml_impersonal",
+    "reads the columns that hold no personal data",
+    read_only=True,
+    connection_limit=_READERS_CONNECTIONS,
+    temp_file_limit=_TEMP_FILE_LIMIT,
+)
 SCANNER = DatabaseUser(
     "pfml_scanner",
     "vulnerability scans: reads the server's settings",

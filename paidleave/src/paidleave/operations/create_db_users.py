@@ -136,6 +136,26 @@ def _set_attributes(connection: psycopg.Connection[Any], user: DatabaseUser, *, 
     default = sql.SQL("SET default_transaction_read_only = on" if user.read_only else "RESET ALL")
     if user.managed:
         connection.execute(sql.SQL("ALTER ROLE {} {}").format(name, default))
+    if user.temp_file_limit is not None:
+        _limit_temporary_files(connection, user.name, user.temp_file_limit)
+
+
+def _limit_temporary_files(connection: psycopg.Connection[Any], user: str, limit: str) -> None:
+    """Limit the size of a session's temporary files. Only a superuser may; others can set it for the whole server."""
+    try:
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("ALTER ROLE {} SET temp_file_limit = {}").format(sql.Identifier(user), sql.Literal(limit))
+            )
+    except psycopg.errors.InsufficientPrivilege:
+        server_limit = connection.execute("SELECT current_setting('temp_file_limit')").fetchone()
+        if server_limit == ("-1",):
+            _log.warning(
+                "%s's temporary files are not limited, and execute-sql will not run: the current user cannot set "
+                "temp_file_limit for a user, and the server has no limit. Set temp_file_limit for the server (on "
+                "Amazon RDS in the DB parameter group)",
+                user,
+            )
 
 
 def _set_password(connection: psycopg.Connection[Any], user: DatabaseUser, password: SecretStr | None) -> None:

@@ -1,18 +1,28 @@
-"""Writers of query results as CSV, JSON lines or Parquet, streamed batch by batch."""
+"""Writers of query results as CSV, JSON lines or Parquet, streamed batch by batch.
+
+A spreadsheet evaluates text that begins like a formula. In CSV, an apostrophe therefore precedes each value and each
+column name that begins with a tab, a line end, or after white space with = + - @ or a wide form of these. Numbers
+remain unchanged: values of numeric types, and text in the form of a number. A value that already has apostrophes before
+such a character gets one more, so that a reader restores all values by removing one apostrophe.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paidleave.operations.query import QueryResult, Row
+from paidleave.operations.query import QueryResult
 
 _INTEGER_TYPES = {"int2", "int4", "int8", "oid"}
-_QUOTED_CHARACTERS = frozenset(',"\r\n')
+_NUMBER_TYPES = {*_INTEGER_TYPES, "numeric", "float4", "float8"}
+_QUOTED_CHARACTERS = frozenset(',;"\t\r\n')  # some programs split lines at semicolons or tabs
+_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def write_csv(result: QueryResult, stream: BinaryIO) -> Iterator[int]:
@@ -20,22 +30,34 @@ def write_csv(result: QueryResult, stream: BinaryIO) -> Iterator[int]:
 
     Yields the number of rows of each batch, like all writers.
     """
-    stream.write(_format_csv_line(tuple(column.name for column in result.columns)))
+    stream.write(_join_csv_values(_quote_csv(_disarm(column.name)) for column in result.columns))
+    formats = [_quote_csv if column.type in _NUMBER_TYPES else _format_csv_text for column in result.columns]
     for rows in result.batches:
-        stream.write(b"".join(_format_csv_line(row) for row in rows))
+        lines = (
+            _join_csv_values("" if value is None else format(value) for format, value in zip(formats, row, strict=True))
+            for row in rows
+        )
+        stream.write(b"".join(lines))
         yield len(rows)
 
 
-def _format_csv_line(row: Row) -> bytes:
-    return ",".join(_format_csv_value(value) for value in row).encode() + b"\n"
+def _join_csv_values(values: Iterable[str]) -> bytes:
+    return ",".join(values).encode() + b"\n"
 
 
-def _format_csv_value(value: str | None) -> str:
-    if value is None:
-        return ""
-    if value and not _QUOTED_CHARACTERS & set(value):
-        return value
-    return '"' + value.replace('"', '""') + '"'
+def _format_csv_text(text: str) -> str:
+    return _quote_csv(_disarm(text))
+
+
+def _disarm(text: str) -> str:
+    """Return the text with an apostrophe before it if a spreadsheet may evaluate it."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _quote_csv(text: str) -> str:
+    if text and not _QUOTED_CHARACTERS & set(text):
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def write_json(result: QueryResult, stream: BinaryIO) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
@@ -38,7 +38,7 @@ class CreateDbUsersSettings(DatabaseSettings):
 
 
 class ExecuteSqlSettings(DatabaseSettings):
-    """Settings of ``execute-sql``. ``DB_USERNAME`` is the user who cannot read personal data."""
+    """Settings of ``execute-sql``. The names of its two users are settings only because each has a password."""
 
     database_logins: ClassVar[Mapping[str, str]] = {
         "db_username": "db_password",
@@ -46,10 +46,10 @@ class ExecuteSqlSettings(DatabaseSettings):
     }
 
     db_username: str = Field(
-        default=IMPERSONAL.name, min_length=1, description="Database user who cannot read personal data"
+        default=IMPERSONAL.name, description=f"Always {IMPERSONAL.name}, who cannot read personal data"
     )
     db_readonly_username: str = Field(
-        default=READ_ONLY.name, min_length=1, description="Database user for ALLOW_PERSONAL_DATA, who reads everything"
+        default=READ_ONLY.name, description=f"Always {READ_ONLY.name}, who reads everything, for ALLOW_PERSONAL_DATA"
     )
     db_readonly_password: SecretStr | None = Field(
         default=None, description="Password of DB_READONLY_USERNAME (default: a cloud identity token; in 'local': none)"
@@ -80,6 +80,17 @@ class ExecuteSqlSettings(DatabaseSettings):
     allow_personal_data: bool = Field(default=False, description="Read every table; results go only to the bucket")
     statement_timeout: int = Field(default=300, ge=1, le=3600, description="Time limit of a statement in seconds")
     row_limit: int = Field(default=100, ge=1, le=1000, description="Maximum number of rows shown on the terminal")
+    export_limit_mb: int = Field(
+        default=2_000, ge=1, le=100_000, description="Maximum size of the values in a file, in MB"
+    )
+
+    @field_validator("db_username", "db_readonly_username")
+    @classmethod
+    def _check_user(cls, name: str, info: ValidationInfo) -> str:
+        user = IMPERSONAL if info.field_name == "db_username" else READ_ONLY
+        if name != user.name:
+            raise ValueError(f"execute-sql runs only as {user.name}")
+        return name
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
