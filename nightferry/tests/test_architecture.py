@@ -19,7 +19,7 @@ MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "
 
 # A module imports from its own package and from packages above it. Packages on one line do not import each other.
 ORDER = [
-    ["clock", "contract"],
+    ["clock", "contract", "arguments"],
     ["errors"],
     ["schedules"],
     ["states.data"],

@@ -6,11 +6,12 @@ I/O and imports no other module of Nightferry.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -351,6 +352,32 @@ class Naming:
         return f"{self.prefix}-{workflow}"
 
 
-def format_value(value: object) -> str:
-    """Return a constant as the text of an environment variable or an argument."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def format_value(value: object, place: str = "A variable or an argument") -> str:
+    """Return a constant as the text of an environment variable or an argument. Lists and mappings become JSON.
+
+    Raises TypeError, which names the ``place``, for an object that has no text of its own.
+    """
+    match value:
+        case bool():
+            return str(value).lower()
+        case list() | tuple() | Mapping():
+            return json.dumps(dict(value) if isinstance(value, Mapping) else value, default=format_value)
+        case Enum():
+            return format_value(value.value)
+        case int() | float():
+            return str(value)
+    if value is None or isinstance(value, bytes) or type(value).__str__ is object.__str__:
+        raise TypeError(
+            f"{place} cannot be {'None' if value is None else f'a {type(value).__name__}'}. Use a text, a number, a "
+            "Boolean, a date, a path, a list of them, or a location such as BUCKET / KEY."
+        )
+    return str(value)
+
+
+def is_json(value: Any) -> bool:
+    """Return True for a value that JSON can hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

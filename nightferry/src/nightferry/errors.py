@@ -5,6 +5,7 @@
     NightferryError
     ├── DeclarationError            a declaration in the catalog is invalid
     │   ├── DuplicateName           two declarations of one kind share a name
+    │   ├── InvalidArgument         an argument has another type than it must have
     │   ├── InvalidName             AWS would reject the name
     │   ├── UnknownReference        a declaration refers to something that is not declared
     │   ├── InvalidMain             a task's main is not a job of that name, or its settings class is not found
@@ -52,6 +53,10 @@ class DeclarationError(NightferryError):
         super().__init__(f"{declaration}, declared in {location}: {message}")
         self.declaration = declaration
         self.location = location
+
+
+class InvalidArgument(DeclarationError):
+    """An argument of a declaration has another type than it must have. The message has the right form."""
 
 
 class DuplicateName(DeclarationError):

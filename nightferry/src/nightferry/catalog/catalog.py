@@ -16,7 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nightferry.arguments import check_type
 from nightferry.catalog import checks, main_function, start_values, workflow_checks, workflow_values
+from nightferry.catalog.argument_types import check_arguments
 from nightferry.catalog.declarations import (
     Bucket,
     BucketPath,
@@ -94,6 +96,10 @@ class Catalog:
         results: BucketPath | None = None,
         console_scripts: bool = False,
     ) -> None:
+        check_arguments(
+            f"catalog '{name}'", _locate_declaration(), image=image, env=env, secrets=secrets, leases=leases,
+            results=results, console_scripts=console_scripts,
+        )  # fmt: skip
         self.name = name
         self.image = image
         self.env = _format_values(env)
@@ -125,17 +131,20 @@ class Catalog:
 
     def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
         """Declare a role of another account."""
+        check_arguments(f"role '{name}'", _locate_declaration(), arn=arn, external_id=external_id)
         self._register_settings((arn, external_id))
         return self._add(self.roles, "role", Role(name, arn, external_id), _locate_declaration())
 
     def setting(self, name: str, default: object = None) -> Setting:
         """Declare a value that each environment may set, or must set if the default is None."""
-        setting = Setting(name, None if default is None else format_value(default))
+        check_type("A setting", "name", name, str, 'a text, as in catalog.setting("who", default="world")')
+        setting = Setting(name, None if default is None else format_value(default, f"The default of setting '{name}'"))
         self._register_settings((setting,))
         return setting
 
     def service(self, service: Service) -> Service:
         """Declare a service that the local engine starts, such as a database or simulator; on AWS it already runs."""
+        check_arguments("a service", _locate_declaration(), service=service)
         return self._add(self.services, "service", service, _locate_declaration())
 
     def task(
@@ -173,6 +182,11 @@ class Catalog:
         """
         location = _locate_declaration()
         declaration = f"task '{name}'"
+        check_arguments(
+            declaration, location, command=command, config=config, description=description, env=env,
+            secrets=secrets, grants=grants, size=size, time_limit=time_limit, expected=expected, scratch=scratch,
+            concurrency=concurrency, required_at_start=required_at_start,
+        )  # fmt: skip
         size = size or Size()
         if problem := size.find_problem():
             raise ImpossibleSize(problem, declaration=declaration, location=location)
@@ -235,6 +249,7 @@ class Catalog:
     def function(self, name: str, *, local: str, arn: Setting) -> Function:
         """Declare a Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
         location = _locate_declaration()
+        check_arguments(f"function '{name}'", location, local=local, arn=arn)
         workflow_checks.check_callable_name(local, f"function '{name}'", location)
         self._register_settings((arn,))
         return self._add(self.functions, "function", Function(name, local, arn, location), location)
@@ -245,6 +260,7 @@ class Catalog:
         """Declare another resource that workflows may use; see :class:`Integration`."""
         location = _locate_declaration()
         declaration = f"resource '{resource}'"
+        check_arguments(declaration, location, local=local, actions=actions, resources=resources)
         workflow_checks.check_callable_name(local, declaration, location)
         workflow_checks.check_integration(resource, declaration, location)
         if resource in self.resources:
@@ -280,6 +296,7 @@ class Catalog:
 
         location = _locate_declaration()
         declaration = f"workflow '{name}'"
+        builder.check_options(declaration, body, retry=retry, timeout=timeout, on_failure=on_failure)
         checks.check_choice("overlap", overlap, Overlap, declaration, location)
         checks.check_choice("severity", severity, Severity, declaration, location)
         steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
@@ -358,6 +375,10 @@ class Catalog:
         """
         location = _locate_declaration()
         declaration = f"schedule '{name}'"
+        check_arguments(
+            declaration, location, target=target, expression=expression, timezone=timezone, command=command, env=env,
+            enabled=enabled, start=start, end=end,
+        )  # fmt: skip
         self._register_settings((expression, enabled, *(env or {}).values()))
         self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
         checks.check_choice("via", via, Via, declaration, location)
@@ -374,15 +395,15 @@ class Catalog:
         if isinstance(target, Task):
             values = _format_values(env)
             supplied = (SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE)
-            start_values.check_start(target, values, command, supplied, declaration, location)
-            self._check_references((values, tuple(command)), declaration, location)
+            start_values.check_start(target, values, command or (), supplied, declaration, location)
+            self._check_references((values, tuple(command or ())), declaration, location)
         schedule = Schedule(
             name=name,
             target=target.name,
             kind="task" if isinstance(target, Task) else "workflow",
             expression=str(expression),
             timezone=timezone,
-            command=tuple(command),
+            command=tuple(command or ()),
             env=_format_values(env),
             enabled=format_value(enabled),
             via=via,
@@ -407,6 +428,9 @@ class Catalog:
         """Start ``target`` for each new object under ``prefix`` that ends in ``suffix``."""
         location = _locate_declaration()
         declaration = f"object trigger '{name}'"
+        check_arguments(
+            declaration, location, target=target, bucket=bucket, prefix=prefix, suffix=suffix, enabled=enabled
+        )
         self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
         self._check_member(bucket, self.buckets, declaration, location)
         checks.check_choice("via", via, TriggerVia, declaration, location)
@@ -534,12 +558,12 @@ class Catalog:
 
 
 def _format_values(values: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: format_value(value) for name, value in (values or {}).items()}
+    return {name: format_value(value, f"Variable {name}") for name, value in (values or {}).items()}
 
 
 def _check_name(kind: str, name: str, location: str) -> None:
     limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
-    if not _NAME.fullmatch(name) or len(name) > limit:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > limit:
         raise InvalidName(
             f"The name is not valid. Use at most {limit} lowercase letters, digits and single dashes, starting with a "
             "letter.",

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
+from nightferry.arguments import describe
 from nightferry.catalog.references import find_references
 from nightferry.contract import (
     LEASE_IN_DATABASE,
@@ -24,6 +25,7 @@ from nightferry.contract import (
     is_secret,
 )
 from nightferry.errors import (
+    InvalidArgument,
     InvalidMain,
     InvalidSchedule,
     InvalidSetting,
@@ -119,6 +121,8 @@ def check_database_logins(
 
 def find_pattern_problem(pattern: str) -> str | None:
     """Return why a grant's pattern of object keys would allow something else in a policy, or None if it would not."""
+    if not isinstance(pattern, str):
+        return 'which is not a text, as in "in/*".'
     if any(sign in pattern for sign in ("${", "&{", "%{")):
         # IAM's policy variables, and the same in Terraform, which writes &{ as ${; and Terraform's templates.
         return "which IAM or Terraform would replace with a variable. Use ? for the $, & or %."
@@ -328,7 +332,13 @@ def check_retry(retry: Retry | None, declaration: str, location: str) -> None:
     """Check a task's retry. Raises InvalidSetting."""
     if retry is None:
         return
+    from nightferry.states.builder import Retry
+
     problem = None
+    if not isinstance(retry, Retry):
+        raise InvalidArgument(
+            f"It has retry={describe(retry)}. Use Retry(attempts=…).", declaration=declaration, location=location
+        )
     if not 1 <= retry.attempts <= _MAX_RETRIES:
         problem = f"attempts = {retry.attempts} is not between 1 and {_MAX_RETRIES}"
     elif retry.interval < 1:

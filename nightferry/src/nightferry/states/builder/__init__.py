@@ -13,6 +13,7 @@ from nightferry.states.builder.steps import (
     Steps,
     Wait,
     When,
+    check_options,
     iterate_values,
     runs,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Value",
     "Wait",
     "When",
+    "check_options",
     "iterate_values",
     "render",
     "render_workflow",

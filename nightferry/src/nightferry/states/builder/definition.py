@@ -32,8 +32,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from nightferry.contract import format_value
-from nightferry.states.builder.expressions import format_path, is_json, render_condition, render_items
+from nightferry.states.builder.expressions import format_path, render_condition, render_items
 from nightferry.states.builder.results import Result, Results
 from nightferry.states.builder.steps import (
     Body,
@@ -175,8 +174,6 @@ class _Machine:
             return "$$.Execution.Input"
         name = value.members[0]
         default = value.default
-        if default is not REQUIRED:
-            default = default if is_json(default) else format_value(default)
         known = self.inputs.setdefault(name, default)
         if known is not default and known != default:
             raise ValueError(

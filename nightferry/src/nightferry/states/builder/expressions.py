@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from nightferry.contract import format_value
+from nightferry.contract import format_value, is_json
 from nightferry.states.builder.values import (
     AllOf,
     AnyOf,
@@ -96,15 +96,6 @@ def render_items(items: Any, name: str) -> list[Any]:
         )
     found = [item if is_json(item) else format_value(item) for item in items]
     return list(json.loads(json.dumps(found)))
-
-
-def is_json(value: Any) -> bool:
-    """Return True for a value that JSON can hold."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _render_comparison(comparison: Comparison, find_path: FindPath) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
+from nightferry.arguments import check_type, check_variables, describe
 from nightferry.states.builder.values import (
     Comparison,
     Condition,
@@ -18,6 +19,9 @@ from nightferry.states.builder.values import (
     Value,
     iterate_tests,
 )
+
+_DURATION = "a duration, as in timedelta(minutes=5)"
+_OPTIONAL_DURATION = (timedelta, type(None))
 
 
 class NamedTopic(Protocol):
@@ -41,6 +45,15 @@ class Retry:
     backoff: float = 2.0
     errors: tuple[str, ...] = ("States.TaskFailed",)
 
+    def __post_init__(self) -> None:
+        check_type("Retry", "attempts", self.attempts, int, "a number, as in attempts=2")
+        check_type("Retry", "interval", self.interval, int, "seconds, as in interval=60")
+        check_type("Retry", "backoff", self.backoff, (int, float), "a factor, as in backoff=2.0")
+        form = 'names of errors, as in errors=("States.TaskFailed",)'
+        check_type("Retry", "errors", self.errors, (list, tuple), form)
+        for error in self.errors:
+            check_type("Retry", "errors", error, str, form)
+
 
 @dataclass(frozen=True, eq=False)
 class RunTask:
@@ -63,8 +76,14 @@ class RunTask:
 
     def __post_init__(self) -> None:
         _check_named("RunTask", "task", self.task)
-        if self.retry is not None and not isinstance(self.retry, Retry):
-            raise TypeError(f"RunTask of '{self.task.name}' has retry={self.retry!r}. Use Retry(attempts=…).")
+        place = f"RunTask of '{self.task.name}'"
+        words = 'a list of words, as in ["--region", "eu"]'
+        check_type(place, "command", self.command, (Sequence, Value, type(None)), words)
+        check_type(place, "args", self.args, Sequence, words)
+        check_variables(place, "env", self.env)
+        _check_state_name(place, self.name)
+        check_type(place, "timeout", self.timeout, _OPTIONAL_DURATION, _DURATION)
+        check_type(place, "retry", self.retry, (Retry, type(None)), "Retry(attempts=…)")
         if self.args and self.command is not None:
             raise ValueError(
                 f"RunTask of '{self.task.name}' has args and command. Use args to add words to the task's command, or "
@@ -81,7 +100,8 @@ class Wait:
 
     def __post_init__(self) -> None:
         if not isinstance(self.duration, timedelta):
-            raise TypeError(f"Wait({self.duration!r}) needs a duration, as in Wait(timedelta(minutes=5)).")
+            raise TypeError(f"Wait({describe(self.duration)}) needs a duration, as in Wait(timedelta(minutes=5)).")
+        _check_state_name("Wait", self.name)
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,10 @@ class Notify:
 
     def __post_init__(self) -> None:
         _check_named("Notify", "topic", self.topic)
+        place = f"Notify of '{self.topic.name}'"
+        check_type(place, "subject", self.subject, (str, type(None)), "a text")
+        check_type(place, "message", self.message, (str, Value, type(None)), 'a text, or Format("{} rows", …)')
+        _check_state_name(place, self.name)
         subject = self.subject
         if subject is not None and not (subject.isascii() and subject.isprintable() and len(subject) <= 100):
             raise ValueError(f"SNS accepts a subject of at most 100 printable ASCII characters, not {subject!r}.")
@@ -118,6 +142,8 @@ class ForEach:
 
     def __post_init__(self) -> None:
         _check_steps("ForEach", self.body)
+        check_type("ForEach", "concurrency", self.concurrency, int, "a number, as in concurrency=2")
+        _check_state_name("ForEach", self.name)
 
 
 @dataclass(frozen=True)
@@ -129,7 +155,7 @@ class When:
 
     def __post_init__(self) -> None:
         if not isinstance(self.condition, Condition | Mapping):
-            raise TypeError(f"When({self.condition!r}, …) needs a condition. Compare a value: Input(NAME) > 0.")
+            raise TypeError(f"When({describe(self.condition)}, …) needs a condition. Compare a value: Input(NAME) > 0.")
         _check_steps("When", self.then)
 
 
@@ -147,6 +173,7 @@ class Choose:
                 raise TypeError(f"Choose has {describe(case)}. Use Choose(When(condition, step), …, otherwise=step).")
         if otherwise is not None:
             _check_steps("Choose", otherwise)
+        _check_state_name("Choose", name, required=True)
         object.__setattr__(self, "cases", cases)
         object.__setattr__(self, "otherwise", otherwise)
         object.__setattr__(self, "name", name)
@@ -172,11 +199,23 @@ class Parallel:
 
     def __init__(self, *branches: Body, name: str = "parallel") -> None:
         _check_steps("Parallel", *branches)
+        _check_state_name("Parallel", name, required=True)
         object.__setattr__(self, "branches", branches)
         object.__setattr__(self, "name", name)
 
 
 Body = Steps | RunTask | ForEach | Choose | Wait | Parallel | Notify
+
+
+def check_options(
+    place: str, body: object, *, retry: object = None, timeout: object = None, on_failure: object = None
+) -> None:
+    """Check the types of a workflow's steps and options. Raises TypeError."""
+    if not isinstance(body, Mapping):
+        check_step(place, body)
+    check_type(place, "retry", retry, (Retry, type(None)), "Retry(attempts=…)")
+    check_type(place, "timeout", timeout, _OPTIONAL_DURATION, _DURATION)
+    check_type(place, "on_failure", on_failure, (Notify, type(None)), "Notify(topic)")
 
 
 def check_step(place: str, step: object) -> None:
@@ -192,22 +231,19 @@ def check_step(place: str, step: object) -> None:
     raise TypeError(f"{place} has {describe(step)}, which is not a step. {cure}.")
 
 
-def describe(value: object) -> str:
-    """Return an argument as a message names it: not all fields of a declaration."""
-    if isinstance(value, list | tuple | Condition):
-        return f"a {type(value).__name__.lower()}"
-    name = getattr(value, "name", None)
-    return f"the {type(value).__name__} '{name}'" if isinstance(name, str) else repr(value)
-
-
 def _check_steps(place: str, *steps: object) -> None:
     for step in steps:
         check_step(place, step)
 
 
 def _check_named(place: str, kind: str, value: object) -> None:
-    if not hasattr(value, "name"):
-        raise TypeError(f"{place}({value!r}) needs the {kind} itself, as in {kind} = catalog.{kind}(NAME, …).")
+    if not isinstance(getattr(value, "name", None), str) or isinstance(value, Body):
+        raise TypeError(f"{place}({describe(value)}) needs the {kind} itself, as in {kind} = catalog.{kind}(NAME, …).")
+
+
+def _check_state_name(place: str, name: object, *, required: bool = False) -> None:
+    """Check the name of a step's state."""
+    check_type(place, "name", name, str if required else (str, type(None)), 'a text, as in name="load again"')
 
 
 def runs(body: Body) -> Iterator[RunTask]:

@@ -132,7 +132,7 @@ def render_publish(step: Notify, find_path: FindPath) -> JsonObject:
 def _render_variable(name: str, value: object, find_path: FindPath) -> JsonObject:
     if isinstance(value, Value):
         return {"Name": name, "Value.$": render_text(value, find_path)}
-    return {"Name": name, "Value": format_value(value)}
+    return {"Name": name, "Value": format_value(value, f"Variable {name}")}
 
 
 def _render_retrier(retry: Retry) -> JsonObject:

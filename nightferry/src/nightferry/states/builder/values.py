@@ -19,7 +19,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NoReturn, Protocol
 
-from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS
+from nightferry.arguments import check_type, describe
+from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS, format_value, is_json
 
 Constant = str | int | float | bool | datetime | None
 """A value that a condition compares with."""
@@ -129,10 +130,12 @@ class Value:
 
     def matches(self, pattern: str) -> Condition:
         r"""Hold if the value is a text that matches ``pattern``: ``*`` is any characters, ``\*`` an asterisk."""
+        check_type(f"{self!r}.matches()", "pattern", pattern, str, 'a text, as in matches("in/*.csv")')
         return Match(self, pattern)
 
     def is_in(self, values: Sequence[Constant | Value]) -> Condition:
         """Hold if the value equals one of ``values``. Raises ValueError if there are none."""
+        check_type(f"{self!r}.is_in()", "values", values, Sequence, 'a list, as in is_in(["eu", "us"])')
         if not values:
             raise ValueError(f"{self!r}.is_in() has no values, so that it would never hold.")
         return AnyOf(tuple(_compare(self, "Equals", value) for value in values))
@@ -153,11 +156,14 @@ class Input(Value):
     """A member of the execution's input, or all of it: ``Input("order", "id")`` is ``id`` of ``order``.
 
     ``default`` is the value of a member that the input does not have. Amazon States Language can express it for a
-    member of the input itself, not for a nested one. Raises ValueError for a default of another value.
+    member of the input itself, not for a nested one. Raises ValueError for a default of a nested member, and TypeError
+    for one that is neither JSON nor a value that has a text, such as a date.
     """
 
     def __init__(self, *members: str, default: Any = REQUIRED) -> None:
         self.members = _check_members(members)
+        if default is not REQUIRED:
+            default = default if is_json(default) else format_value(default, f"The default of {self!r}")
         self.default = default
         if default is not REQUIRED and len(members) != 1:
             raise ValueError(f"{self!r}: only a member of the input itself can have a default: Input(NAME, default=…).")
@@ -174,6 +180,8 @@ class Output(Value):
             raise TypeError(
                 f"Output({of!r}, …) needs the task instead of its name, as in load = catalog.task({of!r}, …)."
             )
+        if not isinstance(getattr(getattr(of, "task", of), "name", None), str):
+            raise TypeError(f"Output({describe(of)}, …) needs the task or its step, as in Output(load, …).")
         self.of = of
         self.members = _check_members(members)
 
@@ -209,6 +217,7 @@ class Format(Value):
     """A text with values in place of each ``{}``: ``Format("s3://{}/{}", Input("bucket"), Input("key"))``."""
 
     def __init__(self, template: str, *values: object) -> None:
+        check_type("Format", "template", template, str, 'a text, as in Format("{} rows", Output(load, "rows"))')
         if (
             template.count("{}") != len(values)
             or "{" in template.replace("{}", "")

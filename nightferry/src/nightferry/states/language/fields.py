@@ -90,7 +90,7 @@ class Fields:
                         name, f"{name} requires {other}, but the query language here is {self.current_language}."
                     )
                     continue
-                near = difflib.get_close_matches(name, self._known, n=1)
+                near = difflib.get_close_matches(str(name), self._known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 self.report(name, f"Unknown field {name}.{hint}")
 
