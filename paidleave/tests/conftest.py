@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from nightferry.contract import Privacy
+from nightferry.job.redaction import redactor
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import DatabasePool
 from nightferry.testing.tiers import LONG, examples
@@ -29,6 +31,12 @@ settings.register_profile(
     print_blob=LONG,
 )
 settings.load_profile("tier")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strict() -> None:
+    """Redact texts as the jobs do, also in tests that call their functions without a job's process."""
+    redactor.privacy = Privacy.STRICT
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 import paidleave
 from nightferry import JobSettings
+from nightferry.contract import Privacy
 from nightferry.job.redaction import Redactor
 from nightferry.job.redaction.personal import is_personal, show_numbers
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
@@ -67,7 +68,7 @@ LAYOUTS = [value for value in vars(formats).values() if isinstance(value, format
 
 
 def make_redactor() -> Redactor:
-    redactor = Redactor()
+    redactor = Redactor(Privacy.STRICT)
     redactor.show_names(PaidLeaveSettings.shown_names)
     redactor.add_secrets(["hunter2-hunter2"])
     return redactor

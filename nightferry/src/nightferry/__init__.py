@@ -28,7 +28,7 @@ from nightferry.catalog.declarations import (
     Workflow,
 )
 from nightferry.catalog.fargate import Size
-from nightferry.contract import ExitCode
+from nightferry.contract import ExitCode, Privacy
 from nightferry.errors import NightferryError
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ __all__ = [
     "Output",
     "Parallel",
     "PostgresService",
+    "Privacy",
     "Progress",
     "Retry",
     "Role",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, IntEnum, StrEnum
@@ -37,6 +37,10 @@ ATTEMPT_VARIABLE = "NIGHTFERRY_ATTEMPT"
 """The number of the attempt, from 2 on, of a task with ``retry``. The first attempt does not have it."""
 START_VARIABLE = "NIGHTFERRY_START_ID"
 """The ID of the start request on AWS. The log of task state changes contains it after ECS has forgotten its token."""
+PRIVACY_VARIABLE = "NIGHTFERRY_PRIVACY"
+"""The catalog's :class:`Privacy`. A run cannot change it."""
+SECRETS_VARIABLE = "NIGHTFERRY_SECRETS"
+"""The names of the variables that hold the task's secrets, separated by commas, so that the runtime masks them."""
 SCHEDULED_AT_VARIABLE = "SCHEDULED_AT"
 """The time for which a schedule or a backfill started the run, as :func:`format_scheduled_time` returns it."""
 SCHEDULE_VARIABLE = "NIGHTFERRY_SCHEDULE"
@@ -73,16 +77,21 @@ SUPPLIED_VARIABLES = frozenset(
         EXECUTION_VARIABLE,
         LEASE_VARIABLE,
         OVERLAP_VARIABLE,
+        PRIVACY_VARIABLE,
         RESULTS_VARIABLE,
         RUN_VARIABLE,
         SCHEDULED_AT_VARIABLE,
         SCHEDULE_VARIABLE,
+        SECRETS_VARIABLE,
         START_VARIABLE,
         TASK_VARIABLE,
         TIME_LIMIT_VARIABLE,
     }
 )
 """The variables that the engine or the platform supplies to a task. A declaration must not set them."""
+
+PROTECTED_VARIABLES = frozenset({PRIVACY_VARIABLE, SECRETS_VARIABLE})
+"""The supplied variables that no start may override, because they decide what the output shows."""
 
 IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
 """The supplied variables that identify one start. The others are the same in each run of a task."""
@@ -141,6 +150,15 @@ def was_replaced(status: str, cause: str | None) -> bool:
     return status == "ABORTED" and (cause or "").startswith(_REPLACED)
 
 
+class Privacy(StrEnum):
+    """What the output of a catalog's jobs must not show."""
+
+    STRICT = "strict"
+    """Neither secrets, nor personal data, nor the messages of exceptions, which may quote data."""
+    SECRETS_ONLY = "secrets-only"
+    """No secrets. Names, numbers and the messages of exceptions are shown."""
+
+
 PARAMETER_PATH = "_SSM_PATH"
 """``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
 
@@ -181,7 +199,15 @@ def is_secret(annotation: Any) -> bool:
 
 
 def build_container_environment(
-    *, environment: str, task: str, time_limit: int, overlap: Overlap, lease: str | None, run: str | None = None
+    *,
+    environment: str,
+    task: str,
+    time_limit: int,
+    overlap: Overlap,
+    lease: str | None,
+    privacy: Privacy,
+    secrets: Iterable[str] = (),
+    run: str | None = None,
 ) -> dict[str, str]:
     """Return the variables that are set in every container of a task. The workflow adds the execution's ID."""
     variables = {
@@ -191,6 +217,8 @@ def build_container_environment(
         TIME_LIMIT_VARIABLE: str(time_limit),
         OVERLAP_VARIABLE: overlap,
         LEASE_VARIABLE: lease,
+        PRIVACY_VARIABLE: privacy.value,
+        SECRETS_VARIABLE: ",".join(sorted(secrets)) or None,
     }
     return {name: value for name, value in variables.items() if value is not None}
 

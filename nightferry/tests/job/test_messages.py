@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import nightferry
+from nightferry.contract import Privacy
 from nightferry.job.redaction import Redactor
 from nightferry.job.redaction.personal import is_personal
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
@@ -22,6 +23,9 @@ NOT_LOGGED = (
     "Other users can read local data and secrets. Run: chmod 700",
     "Prefix of bucket names:",
     "%(?:",
+    "$.detail.containers[0].name",
+    "DETAIL:",
+    "[parameters: ",
     "\\s{0,9}(?:\\b(?:DETAIL|",
 )
 
@@ -51,7 +55,7 @@ PERSONAL = ["987-65-4321", "987654321", "98-7654321", "617-555-1234", "jane@exam
 
 
 def make_redactor() -> Redactor:
-    redactor = Redactor()
+    redactor = Redactor(Privacy.STRICT)
     redactor.add_secrets(["hunter2-hunter2"])
     return redactor
 
@@ -98,13 +102,13 @@ CHANGED = {
 @pytest.mark.parametrize("source", CHANGED)
 def test_a_message_that_redaction_would_change_is_found(tmp_path: Path, source: str) -> None:
     (tmp_path / "m.py").write_text(f'"""A docstring with a password: and its reason."""\n{source}\n')
-    found = list_changed(find_messages(tmp_path), ["5"], Redactor().redact_text)
+    found = list_changed(find_messages(tmp_path), ["5"], Redactor(Privacy.STRICT).redact_text)
     assert found == [CHANGED[source].replace("0:", "m.py:2:", 1)]
 
 
 def test_a_value_that_redaction_leaves_is_found(tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text('log.info("read %s bytes", number)\n')
-    assert list_unhidden(find_messages(tmp_path), ["987654321"], Redactor().redact_text) == [
+    assert list_unhidden(find_messages(tmp_path), ["987654321"], Redactor(Privacy.STRICT).redact_text) == [
         "m.py:1: 'read 987654321 bytes'"
     ]
 

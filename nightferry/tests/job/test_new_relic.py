@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from nightferry.contract import Privacy
 from nightferry.job import Run, new_relic
+from nightferry.job.redaction import redactor
 from nightferry.job.runtime import Runtime
 
 MakeJob = Callable[..., Any]
@@ -140,7 +142,7 @@ def test_a_rejected_event_is_logged_and_does_not_fail_the_job(
 ) -> None:
     collector.status = status
     send({})
-    assert f"{status} of POST" in caplog.text
+    assert f"{status} " in caplog.text
     assert "the-insert-key" not in caplog.text
 
 
@@ -154,7 +156,15 @@ def test_a_report_fits_into_an_event() -> None:
     assert len(long) <= new_relic.MAX_ATTRIBUTES - 20
     assert len(str(long["text"]).encode()) <= 4096
     assert long["attributes_omitted"] == 1001 - (len(long) - 1)
-    assert new_relic.flatten_report({"ssn": "999000000", "x": "999000000"}) == {"ssn": "[redacted]", "x": "*********"}
+
+
+def test_a_report_is_redacted_by_the_policy() -> None:
+    report = {"ssn": "999000000", "x": "999000000", "password": "hunter2"}
+    assert new_relic.flatten_report(report) == report | {"password": "[redacted]"}
+    with redactor.isolate():
+        redactor.privacy = Privacy.STRICT
+        masked = {"ssn": "[redacted]", "x": "*********", "password": "[redacted]"}
+        assert new_relic.flatten_report(report) == masked
 
 
 def test_the_agent_is_not_imported_without_a_license_key(job: MakeJob) -> None:

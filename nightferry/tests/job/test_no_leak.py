@@ -60,6 +60,8 @@ record = '{"first_name": "' + name + '", "ssn": "' + ssn + '"}'
 """
 
 
+STRICT = {"NIGHTFERRY_PRIVACY": "strict"}
+
 ENDING = [
     name for name, code in CHANNELS.items() if name.startswith(("uncaught", "note", "job failure", "exit", "stdout"))
 ]
@@ -74,7 +76,7 @@ def check_output(ended: Any) -> None:
 
 def run_with_sensitive_values(job: MakeJob, body: str) -> Any:
     return job(PREAMBLE + body).run(
-        DB_PASSWORD=f"{SECRET}\n{KEY_LINE}\nx", P1=SSN, P2=DASHED, P3=NAME, P4=E_MAIL, LOGGING_LEVEL="DEBUG"
+        DB_PASSWORD=f"{SECRET}\n{KEY_LINE}\nx", P1=SSN, P2=DASHED, P3=NAME, P4=E_MAIL, LOGGING_LEVEL="DEBUG", **STRICT
     )
 
 
@@ -99,7 +101,7 @@ def test_nothing_leaks_through_the_output_of_a_job(job: MakeJob) -> None:
 
 
 def test_nothing_leaks_through_the_command_line(job: MakeJob) -> None:
-    ended = job("return").run(f"--folder-path=/x/{SSN}", f"--process-id={NAME}", DB_PASSWORD=SECRET)
+    ended = job("return").run(f"--folder-path=/x/{SSN}", f"--process-id={NAME}", DB_PASSWORD=SECRET, **STRICT)
     assert ended.code == 2
     assert not any(value in ended.stdout + ended.stderr for value in SENSITIVE_VALUES)
 
@@ -117,6 +119,6 @@ def test_the_object_that_triggered_a_run_is_no_secret(job: MakeJob) -> None:
 
 
 def test_nothing_leaks_through_invalid_arguments(job: MakeJob) -> None:
-    ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET)
+    ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET, **STRICT)
     assert ended.code == 2
     assert not any(value in ended.stdout + ended.stderr for value in SENSITIVE_VALUES)

@@ -14,10 +14,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nightferry.contract import Privacy
 from nightferry.credentials import CredentialsError
 from nightferry.errors import NightferryError
-from nightferry.job.redaction import Redactor, describe_error, redact
-from nightferry.job.redaction.personal import MASK, is_personal
+from nightferry.job.redaction import MASK, Redactor
+from nightferry.job.redaction.personal import is_personal
+
+
+def strict() -> Redactor:
+    """Most of this module tests the strict policy."""
+    return Redactor(Privacy.STRICT)
+
+
+redact = strict().redact_text
+describe_error = strict().describe_error
 
 PERSONAL_FIELDS = [
     *("ssn", "SSN", "itin", "fein", "employer_fein", "tax_identifier", "taxIdentifier", "tax_id", "TaxId"),
@@ -57,7 +67,7 @@ PLAIN = st.recursive(
 
 @given(field=FIELDS, value=NAMES | st.integers(10**6) | st.lists(NAMES, min_size=1) | st.dictionaries(NAMES, NAMES))
 def test_a_personal_field_is_replaced_whatever_its_value(field: str, value: Any) -> None:
-    redactor = Redactor()
+    redactor = strict()
     assert redactor.redact_value(value, field) == MASK
     assert redactor.redact_value({"outer": [{field: value}]}) == {"outer": [{field: MASK}]}
 
@@ -204,7 +214,7 @@ def test_a_described_error_can_be_redacted_again() -> None:
 
 def test_a_count_by_a_label_is_shown() -> None:
     counts = {"unknown employee without an SSN": 3, "employer_fein": 3, "EMPLOYEE SSN": 1_234_567, "LAST NAME": "Smith"}
-    assert Redactor().redact_value({"errors": counts}) == {
+    assert strict().redact_value({"errors": counts}) == {
         "errors": {
             "unknown employee without an SSN": 3,
             "employer_fein": MASK,
@@ -223,7 +233,7 @@ def test_encoded_bytes_are_hidden_although_paths_are_shown() -> None:
 
 
 def test_the_numbers_in_declared_names_are_shown() -> None:
-    redactor = Redactor()
+    redactor = strict()
     redactor.show_names("ORDERS_[0-9]{10,}")
     for name in ("ORDERS_20269932256199", "s3://agency/ORDERS_2026993225.rej", "ORDERS_999999999999999999"):
         assert redactor.redact_text(f"{name} is not a file") == f"{name} is not a file"
@@ -238,38 +248,38 @@ def test_the_numbers_in_declared_names_are_shown() -> None:
 )
 @example(secret="[redacted]", before="", after="")
 def test_a_known_secret_is_replaced_wherever_it_appears(secret: str, before: str, after: str) -> None:
-    redactor = Redactor()
+    redactor = strict()
     redactor.add_secrets([secret])
     text = redactor.redact_text(f"{before}{secret}{after}").replace(MASK, "")
     assert secret not in text or secret in MASK
 
 
 def test_each_line_of_a_known_key_is_replaced() -> None:
-    redactor = Redactor()
+    redactor = strict()
     redactor.add_secrets(["first line of it\nsecond line of it\n"])
     assert redactor.redact_text("a second line of it b first line of it c") == f"a {MASK} b {MASK} c"
     assert redactor.redact_text(r"'first line of it\nsecond line of it'") == f"'{MASK}'"
 
 
 def test_a_short_secret_is_replaced_as_a_word_only() -> None:
-    redactor = Redactor()
+    redactor = strict()
     redactor.add_secrets(["x"])
     assert redactor.redact_text("x extra x.") == f"{MASK} extra {MASK}."
 
 
 def test_values_keep_their_types() -> None:
     value = {"n": 5, "share": 0.25, "done": True, "none": None, "list": [1, "two"], "bytes": b"abc", "count": 999000000}
-    assert Redactor().redact_value(value) == value | {"bytes": "[3 bytes]"}
+    assert strict().redact_value(value) == value | {"bytes": "[3 bytes]"}
 
 
 @pytest.mark.parametrize(("number", "shown"), [(999000000, "*********"), (12345, 12345), (999000000.5, 999000000.5)])
 def test_a_number_that_may_identify_a_person_is_masked(number: float, shown: object) -> None:
-    assert Redactor().redact_value(number, "found") == shown
+    assert strict().redact_value(number, "found") == shown
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_json_cannot_hold_becomes_text(number: float) -> None:
-    assert json.dumps(Redactor().redact_value(number), allow_nan=False) == f'"{number!r}"'
+    assert json.dumps(strict().redact_value(number), allow_nan=False) == f'"{number!r}"'
 
 
 @given(st.text())
@@ -279,4 +289,4 @@ def test_any_text_can_be_redacted(text: str) -> None:
 
 def test_a_large_progress_count_is_not_masked() -> None:
     progress = {"done": 1_234_567_890, "total": 9_876_543_210}
-    assert Redactor().redact_value(progress) == progress
+    assert strict().redact_value(progress) == progress

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from nightferry import JobSettings, Run, background_task
-from nightferry.contract import RESULT_LIMIT, RESULTS_VARIABLE
+from nightferry.contract import RESULT_LIMIT, RESULTS_VARIABLE, Privacy
 from nightferry.job import Runtime
 from nightferry.testing import RunResult, run_job
 
@@ -24,7 +24,7 @@ class Settings(JobSettings):
     pass
 
 
-def end_with(value: object, folder: Path | None = None) -> RunResult:
+def end_with(value: object, folder: Path | None = None, privacy: Privacy = Privacy.SECRETS_ONLY) -> RunResult:
     """Return the end of a job that returns the value; a later step reads it if ``folder`` is set."""
 
     @background_task("load", Settings)
@@ -33,7 +33,7 @@ def end_with(value: object, folder: Path | None = None) -> RunResult:
         return value
 
     env = {} if folder is None else {RESULTS_VARIABLE: folder.as_uri(), "NIGHTFERRY_RUN_ID": "run-7"}
-    return run_job(main, env)
+    return run_job(main, env, privacy=privacy)
 
 
 class Model(BaseModel):
@@ -142,13 +142,19 @@ class Pair(NamedTuple):
 )
 def test_an_invalid_result_fails_the_job(value: Any, message: str, tmp_path: Path) -> None:
     for folder in (None, tmp_path):
-        ended = end_with(value, folder)
+        ended = end_with(value, folder, Privacy.STRICT)
         assert ended.exit_code == 1
         assert len(ended.errors) == 1
         assert message in ended.errors[0]
         assert "ann@" not in json.dumps(ended.lines)
         assert ended.events("result") == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_may_have_personal_data_unless_the_policy_is_strict() -> None:
+    shown = {"name": "Ng", "order_id": 123456789, "note": "call ann@example.org"}
+    assert end_with(shown).result == shown
+    assert "in: password." in end_with({"password": "hunter2"}).errors[0]
 
 
 def test_the_largest_result_is_accepted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -11,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from nightferry.contract import Privacy
 from nightferry.job import JobFailed
-from nightferry.job.redaction import describe_error
+from nightferry.job.redaction import describe_error, redactor
 from nightferry.job.tracebacks import format_traceback
+
+
+@pytest.fixture(autouse=True, scope="module")
+def strict() -> Iterator[None]:
+    with redactor.isolate():
+        redactor.privacy = Privacy.STRICT
+        yield
+
 
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), min_size=6).map(lambda name: f"Qz{name}Zq")
 KINDS = st.sampled_from(

@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
-from nightferry.job.redaction import redact
+from nightferry.contract import Privacy
+from nightferry.job.redaction import Redactor
 from nightferry.lambdas import chat_notice, failure_notice
 from nightferry.lambdas.chat_notice import (
     NotDelivered,
@@ -198,7 +199,7 @@ def test_personal_data_and_secrets_are_masked() -> None:
     for text, secret in SAMPLES.items():
         assert secret not in mask(text), text
         if "https://" not in text:
-            assert secret not in redact(text), "the logs hide it, too"
+            assert secret not in Redactor(Privacy.STRICT).redact_text(text), "the logs hide it, too"
         notice = read_notice("t", text, json.dumps(FAILURE | {"cause": text, "error": text, "step": text}))
         assert secret not in render_text(notice)
         assert secret not in render_text(read_notice("t", None, text))

@@ -1,4 +1,4 @@
-"""The base classes of the settings of the jobs: which numbers a log line may show, and the limits of received files."""
+"""The base classes of the settings of the jobs: what a log line may show, and the limits of received files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from nightferry import JobSettings
+from nightferry import JobSettings, Privacy
 
 
 class PaidLeaveSettings(JobSettings):
     """Settings of a job of Paid Leave."""
+
+    privacy: ClassVar[Privacy] = Privacy.STRICT  # also of a job that is started by its command alone
 
     shown_numbers: ClassVar[frozenset[str]] = frozenset({"account_key", "fineos_employer_id"})
 

@@ -49,6 +49,7 @@ from nightferry.contract import (
     SCHEDULED_AT_VARIABLE,
     STARTED_VARIABLES,
     Overlap,
+    Privacy,
     format_value,
 )
 from nightferry.errors import (
@@ -82,7 +83,8 @@ class Catalog:
     ``env`` and ``secrets`` are added to every task, even if its settings class does not declare them. ``leases`` is the
     folder for the leases of tasks without a database, and ``results`` the folder for the results that later steps of a
     workflow read. With ``console_scripts``, a task with ``main`` runs the console
-    script with the task's name, which the application's distribution must declare.
+    script with the task's name, which the application's distribution must declare. ``privacy`` is what the output of
+    the jobs must not show: secrets, or with STRICT also personal data and the messages of exceptions.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Catalog:
         leases: BucketPath | None = None,
         results: BucketPath | None = None,
         console_scripts: bool = False,
+        privacy: Privacy = Privacy.SECRETS_ONLY,
     ) -> None:
         check_arguments(
             f"catalog '{name}'", _locate_declaration(), image=image, env=env, secrets=secrets, leases=leases,
@@ -107,6 +110,7 @@ class Catalog:
         self.leases = leases
         self.results = results
         self.console_scripts = console_scripts
+        self.privacy = Privacy(privacy)
         self.buckets: dict[str, Bucket] = {}
         self.topics: dict[str, Topic] = {}
         self.roles: dict[str, Role] = {}

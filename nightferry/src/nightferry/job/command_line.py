@@ -23,8 +23,7 @@ from pydantic_settings import SettingsError
 from nightferry.contract import PARAMETER_PATH, format_option, is_secret
 from nightferry.errors import NightferryError
 from nightferry.job.errors import BadSettings
-from nightferry.job.redaction import redact, redactor
-from nightferry.job.redaction.personal import MASK
+from nightferry.job.redaction import MASK, redact, redactor
 from nightferry.job.settings import JobSettings, is_secret_field
 
 Settings = TypeVar("Settings", bound=JobSettings)

@@ -31,6 +31,17 @@ def format_error(name: str, error: BaseException, facts: str) -> str:
     return f"{name} (message withheld because it may quote data)" if error.args else name
 
 
+def read_message(error: BaseException) -> str:
+    """Return the message of an error as Python shows it. That of a validation error omits the values."""
+    try:
+        if type(error).__module__.startswith("pydantic_core"):
+            problems = error.errors(include_url=False, include_context=False, include_input=False)  # type: ignore[attr-defined]
+            return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems[:20])
+        return str(error)
+    except Exception:  # of any type
+        return ""
+
+
 def read_facts(error: BaseException) -> str:
     """Return the facts of an error that is not a NightferryError; empty if its type is not in ``_READERS``."""
     for kind in type(error).__mro__:

@@ -67,8 +67,8 @@ def convert_result(value: object) -> dict[str, Any]:
         )
     if masked := sorted(set(_find_masked(result, redactor.redact_value(result)))):
         raise InvalidResult(
-            f"The result has personal data, or what looks like it, in: {', '.join(masked)}. Results are stored in "
-            "plain text. Return a count, the name of a thing or a key."
+            f"The result has personal data or a secret, or what looks like it, in: {', '.join(masked)}. Results are "
+            "stored in plain text. Return a count, the name of a thing or a key."
         )
     return result
 

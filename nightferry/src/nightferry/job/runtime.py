@@ -15,12 +15,15 @@ from nightferry.contract import (
     EXECUTION_VARIABLE,
     LEASE_VARIABLE,
     OVERLAP_VARIABLE,
+    PRIVACY_VARIABLE,
     RESULTS_VARIABLE,
     RUN_VARIABLE,
     SCHEDULED_AT_VARIABLE,
+    SECRETS_VARIABLE,
     TASK_VARIABLE,
     TIME_LIMIT_VARIABLE,
     Overlap,
+    Privacy,
     parse_arn_id,
     parse_scheduled_time,
 )
@@ -31,7 +34,10 @@ _METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
 
 @dataclass(frozen=True)
 class Runtime:
-    """A process's task, run, execution, scheduled time, time limit, overlap policy, and places of lease and results."""
+    """A process's task, run, execution, scheduled time, time limit, policies, and places of lease and results.
+
+    ``secrets`` are the names of variables.
+    """
 
     task: str
     run_id: str
@@ -43,6 +49,8 @@ class Runtime:
     results: str | None = None
     problems: tuple[str, ...] = ()
     scheduled_at: datetime | None = None
+    privacy: Privacy = Privacy.SECRETS_ONLY
+    secrets: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, name: str, environ: Mapping[str, str] = os.environ) -> Self:
@@ -64,6 +72,12 @@ class Runtime:
         if overlap not in get_args(Overlap):
             problems.append(f"{OVERLAP_VARIABLE} must be allow, skip, queue or replace")
             overlap = "allow"
+        privacy = Privacy.SECRETS_ONLY
+        try:
+            privacy = Privacy(environ.get(PRIVACY_VARIABLE) or privacy)
+        except ValueError:
+            problems.append(f"{PRIVACY_VARIABLE} must be {' or '.join(Privacy)}")
+            privacy = Privacy.STRICT  # the safe choice
         scheduled_at = None
         try:
             scheduled_at = parse_scheduled_time(environ.get(SCHEDULED_AT_VARIABLE))
@@ -86,6 +100,8 @@ class Runtime:
             results=environ.get(RESULTS_VARIABLE) or None,
             problems=tuple(problems),
             scheduled_at=scheduled_at,
+            privacy=privacy,
+            secrets=frozenset(filter(None, (environ.get(SECRETS_VARIABLE) or "").split(","))),
         )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from pydantic import SecretBytes, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from nightferry.contract import PARAMETER_PATH, is_secret
+from nightferry.contract import PARAMETER_PATH, Privacy, is_secret
 
 
 class JobSettings(BaseSettings):
@@ -27,6 +27,13 @@ class JobSettings(BaseSettings):
 
     shown_names: ClassVar[str] = ""
     """Pattern of names whose long numbers are not masked, such as ``ORDERS_[0-9]{14}`` for files with a time."""
+
+    privacy: ClassVar[Privacy] = Privacy.SECRETS_ONLY
+    """The least strict policy of the job, which no variable can lower. Set it to STRICT for jobs that people also start
+    by their commands, without the variables that the catalog supplies."""
+
+    logged_packages: ClassVar[Collection[str]] = ()
+    """Packages whose loggers have the level INFO, besides ``nightferry`` and the package of ``main``."""
 
     database_logins: ClassVar[Mapping[str, str]]
     """The setting of each database user as which the job logs in, with the setting of its password.

@@ -18,13 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, NoReturn, TextIO, TypeVar
 
-from nightferry.contract import ExitCode, LogEvent
+from nightferry.contract import ExitCode, LogEvent, Privacy
 from nightferry.errors import NightferryError
 from nightferry.job import command_line, leases, logs, new_relic
 from nightferry.job.errors import BadSettings, Stopped
 from nightferry.job.limits import STOP_GRACE_SECONDS, Limits
 from nightferry.job.redaction import redactor
-from nightferry.job.redaction.personal import is_secret_variable, show_numbers
+from nightferry.job.redaction.personal import show_numbers
+from nightferry.job.redaction.secret_names import is_secret_variable
 from nightferry.job.result import report_result
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
@@ -32,8 +33,6 @@ from nightferry.job.settings import JobSettings, list_secret_values
 
 Settings = TypeVar("Settings", bound=JobSettings)
 Body = Callable[[Settings, Run], object]
-
-_MIN_SECRET_CHARACTERS = 6  # masking shorter values would hide ordinary words
 
 _log = logging.getLogger("nightferry.job")
 
@@ -101,12 +100,9 @@ class JobProcess(Generic[Settings]):
         This changes the logging, streams and signal handlers of the process.
         """
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
-        secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
-        redactor.add_secrets(value for value in secrets if len(value) >= _MIN_SECRET_CHARACTERS)
-        show_numbers(self.task.settings.shown_numbers)
-        redactor.show_names(self.task.settings.shown_names)
+        configure_redaction(self.runtime, self.task.settings)
         package = self.task.body.__module__.partition(".")[0]
-        logs.configure(self.runtime, output, levels, {"nightferry", package})
+        logs.configure(self.runtime, output, levels, {"nightferry", package, *self.task.settings.logged_packages})
         code = self._map_exit_code(lambda: self._run_body([*self.runtime.problems, *problems]))
         logs.end()
         self._log_end(code)
@@ -191,6 +187,17 @@ class JobProcess(Generic[Settings]):
                 "peak_memory_bytes": _measure_peak_memory(),
             },
         )
+
+
+def configure_redaction(runtime: Runtime, settings: type[JobSettings]) -> None:
+    """Redact the output of this process by the stricter policy of the catalog and the settings class."""
+    is_strict = Privacy.STRICT in (runtime.privacy, settings.privacy)
+    redactor.privacy = Privacy.STRICT if is_strict else Privacy.SECRETS_ONLY
+    redactor.add_secrets(
+        value for name, value in os.environ.items() if name in runtime.secrets or is_secret_variable(name, value)
+    )
+    show_numbers(settings.shown_numbers)
+    redactor.show_names(settings.shown_names)
 
 
 def _measure_peak_memory() -> int:

@@ -147,5 +147,7 @@ def build_environment(names: Names, task: Task) -> dict[str, str]:
         time_limit=int(task.time_limit.total_seconds()),
         overlap=task.overlap,
         lease=task.lease and names.resolve(task.lease),
+        privacy=names.catalog.privacy,
+        secrets={*names.catalog.secrets, *task.secrets},
     )
     return {**declared, **supplied}

@@ -33,7 +33,14 @@ from pydantic_core import to_json
 
 from nightferry import storage
 from nightferry.clock import Clock
-from nightferry.contract import PARAMETER_PATH, SUPPLIED_VARIABLES, TIME_LIMIT_VARIABLE, LogEvent
+from nightferry.contract import (
+    PARAMETER_PATH,
+    PRIVACY_VARIABLE,
+    SUPPLIED_VARIABLES,
+    TIME_LIMIT_VARIABLE,
+    LogEvent,
+    Privacy,
+)
 from nightferry.credentials import parameter
 from nightferry.job import logs
 from nightferry.job.limits import EXIT_GRACE_SECONDS, Limits
@@ -79,6 +86,7 @@ def run_job(
     *,
     clock: Clock | None = None,
     time_limit: timedelta | None = None,
+    privacy: Privacy = Privacy.SECRETS_ONLY,
 ) -> RunResult:
     """Run a job in this process, and return its exit code and its log.
 
@@ -88,6 +96,8 @@ def run_job(
 
     ``clock`` is the run's clock (``run.clock``). If its time passes ``time_limit``, as that of a
     :class:`~nightferry.testing.FakeClock` does in ``sleep``, the job ends at once with exit code 124.
+
+    ``privacy`` is the policy of the job's catalog. The stricter one of it and the settings class applies.
 
     The log is also printed, so that pytest shows it for a test that fails. Text that the job or a program that it
     starts writes to the file descriptors of standard output, and not to ``sys.stdout``, is not in the log.
@@ -102,6 +112,7 @@ def run_job(
     variables = {name: _format_value(value) for name, value in (env or {}).items() if value is not None}
     if time_limit is not None:
         variables[TIME_LIMIT_VARIABLE] = str(time_limit.total_seconds())
+    variables.setdefault(PRIVACY_VARIABLE, Privacy(privacy).value)
     output = _Output(sys.stdout)
     threads = set(threading.enumerate())
     with _isolate(main.settings, variables):

@@ -11,7 +11,7 @@ import pytest
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.backend.state_history import find_failed_step
-from nightferry.contract import format_replacement
+from nightferry.contract import Privacy, format_replacement
 from nightferry.environments.project import Project
 from nightferry.lambdas import failure_notice
 from nightferry.local.backend import LocalBackend
@@ -73,6 +73,15 @@ def test_a_failure_is_reported_with_step_error_and_cause(backend: LocalBackend) 
 
 
 def test_personal_data_in_a_cause_is_not_part_of_the_notice(backend: LocalBackend) -> None:
+    fail = {"Type": "Fail", "Error": "Bad", "Cause": "customer 123-45-6789, password=hunter2"}
+    run(backend, "fails", {"StartAt": "A", "States": {"A": fail}})
+    assert notices(backend)[0]["cause"] == "customer 123-45-6789, password=[redacted]"
+
+
+def test_the_policy_of_the_catalog_applies_to_a_cause(tmp_path: Path, out: Path) -> None:
+    project = Project.find(make_project(tmp_path / "project", out=out))
+    project.catalog.privacy = Privacy.STRICT
+    backend = LocalBackend(project, project.environment("local"))
     fail = {"Type": "Fail", "Error": "Bad", "Cause": "customer 123-45-6789, password=hunter2"}
     run(backend, "fails", {"StartAt": "A", "States": {"A": fail}})
     assert notices(backend)[0]["cause"] == "customer *********, password=[redacted]"

@@ -6,12 +6,13 @@ import json
 import logging
 from pathlib import Path
 
+from nightferry.contract import Privacy
 from nightferry.local.monitoring.engine_log import FILE, NAME, write_engine_log
 
 
 def test_ids_in_commands_and_fields_are_shown_and_other_numbers_are_not(tmp_path: Path) -> None:
     execution, run = "nightly-20261129T173320-26334929", "123456789012"
-    with write_engine_log(tmp_path, logging.NullHandler()):
+    with write_engine_log(tmp_path, logging.NullHandler(), privacy=Privacy.STRICT):
         logging.getLogger(NAME).error(
             "Workflow 'nightly' failed: 123456789 is invalid. See: nightferry status %s; nightferry logs %s",
             execution, run, extra={"event": "x", "id": execution},

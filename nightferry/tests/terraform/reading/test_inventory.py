@@ -92,6 +92,8 @@ def test_the_container_matches_the_declaration(listed: Inventory) -> None:
             {"name": "MODE", "value": "a $${literal} b"},
             {"name": "NIGHTFERRY_LEASE", "value": "database"},
             {"name": "NIGHTFERRY_OVERLAP", "value": "skip"},
+            {"name": "NIGHTFERRY_PRIVACY", "value": "secrets-only"},
+            {"name": "NIGHTFERRY_SECRETS", "value": "KEY,NEW_RELIC_LICENSE_KEY"},
             {"name": "NIGHTFERRY_TASK", "value": "load"},
             {"name": "NIGHTFERRY_TIME_LIMIT", "value": "3600"},
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry import Bucket, Catalog, CommandService, Image, PostgresService, Secret, Setting
+from nightferry import Bucket, Catalog, CommandService, Image, PostgresService, Privacy, Secret, Setting
 from paidleave.db.users import IMPERSONAL, JOBS, READ_ONLY
 
 catalog = Catalog(
@@ -16,6 +16,7 @@ catalog = Catalog(
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
         "NR_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
     },
+    privacy=Privacy.STRICT,
     console_scripts=True,  # people and other systems call each job by its command, such as dor-import
     leases=Bucket("agency-transfer") / "nightferry/leases",  # for tasks without a database
 )

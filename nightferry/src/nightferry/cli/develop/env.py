@@ -93,7 +93,7 @@ def _find_locally(project: Project, environment: Environment, task: Task) -> _Va
     if stopped:
         print_status(f"Not running: {', '.join(stopped)}. Start the services with: nightferry up")
     values = build_declared_variables(project.catalog, task, resolve)
-    values |= build_supplied_variables(environment.name, task, resolve)
+    values |= build_supplied_variables(project.catalog, environment.name, task, resolve)
     places = {
         variable: {"name": secret.name, "set": secrets.exists(project.state, secret.name)}
         for variable, secret in {**project.catalog.secrets, **task.secrets}.items()

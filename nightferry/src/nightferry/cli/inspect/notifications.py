@@ -17,7 +17,7 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.environments.recipients import describe_recipients
 from nightferry.errors import NightferryError, UnknownName
-from nightferry.job.redaction import redact
+from nightferry.job.redaction import Redactor
 from nightferry.lambdas import chat_notice
 
 _DELIVERY_SECONDS = 20.0
@@ -55,7 +55,11 @@ def notifications(
             f"them. To check the recipients: nightferry verify --env {env}. To send a test notice: nightferry "
             f"notifications test TOPIC --env {env}"
         )
-    found = [_describe(environment, notice) for notice in _open_store(project, environment).newest_notifications(limit)]
+    redactor = Redactor(project.catalog.privacy)
+    found = [
+        _describe(environment, notice, redactor)
+        for notice in _open_store(project, environment).newest_notifications(limit)
+    ]
     if as_json:
         print_json(found)
         return
@@ -103,7 +107,7 @@ def send_test(
         raise typer.Exit(1)
 
 
-def _describe(environment: Environment, notice: dict[str, Any]) -> dict[str, Any]:
+def _describe(environment: Environment, notice: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Return a notice as its recipients would see it."""
     rendered = chat_notice.read_notice(notice["topic"], notice["subject"], notice["message"])
     return {
@@ -111,7 +115,7 @@ def _describe(environment: Environment, notice: dict[str, Any]) -> dict[str, Any
         "topic": notice["topic"],
         "execution": notice["execution"],
         "recipients": describe_recipients(environment.notices.get(notice["topic"])),
-        "text": redact(chat_notice.render_text(rendered)),
+        "text": redactor.redact_text(chat_notice.render_text(rendered)),
     }
 
 

@@ -36,12 +36,15 @@ def up(
             f"Environment '{env}' is on AWS, where EventBridge and Step Functions replace the engine. Use an "
             'environment with backend = "local".'
         )
-    console = Console()
+    console, privacy = Console(), project.catalog.privacy
     if console.is_terminal:
-        with Screen(console) as screen, write_engine_log(project.state, screen.handler):
+        with (
+            Screen(console) as screen,
+            write_engine_log(project.state, screen.handler, privacy=privacy),
+        ):
             killed = engine.run(project, environment, port, screen.show)
     else:
-        with write_engine_log(project.state):
+        with write_engine_log(project.state, privacy=privacy):
             killed = engine.run(project, environment, port)
     if killed:
         raise typer.Exit(ExitCode.KILLED)

@@ -11,8 +11,7 @@ from rich.console import Console
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import is_secret
-from nightferry.job.redaction import Redactor
-from nightferry.job.redaction.personal import MASK, is_personal
+from nightferry.job.redaction import MASK, Redactor
 
 _OBJECT_VARIABLES = ("S3_BUCKET", "S3_KEY", "S3_VERSION")
 
@@ -24,7 +23,7 @@ def redact_run(catalog: Catalog, run: TaskRun) -> TaskRun:
     if task is not None:
         fields = task.config.model_fields.items()
         secrets |= {*task.secrets, *(name.upper() for name, field in fields if is_secret(field.annotation))}
-    redactor = Redactor()
+    redactor = Redactor(catalog.privacy)
     redactor.show_names(getattr(task.config, "shown_names", "") if task else "")
     redactor.add_secrets(run.env[name] for name in secrets & run.env.keys())
     return replace(
@@ -38,7 +37,7 @@ def _redact_words(redactor: Redactor, words: Sequence[str]) -> Iterator[str]:
     """Yield the words of a command. An option such as ``--password`` hides the next word."""
     before = ""
     for word in words:
-        hidden = before.startswith("-") and "=" not in before and is_personal(before.lstrip("-"))
+        hidden = before.startswith("-") and "=" not in before and redactor.hides(before.lstrip("-"))
         yield MASK if hidden and not word.startswith("-") else redactor.redact_text(word)
         before = word
 

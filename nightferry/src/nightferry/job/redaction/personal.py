@@ -1,7 +1,4 @@
-"""Recognize fields of personal data and secrets by their names.
-
-Names are compared in snake case: ``customerLastName`` and ``customer-last-name`` are both ``customer_last_name``.
-"""
+"""Recognize fields of personal data by their names, compared in snake case."""
 
 from __future__ import annotations
 
@@ -11,14 +8,10 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import lru_cache
 
-MASK = "[redacted]"
-"""The replacement of a masked field's value."""
+from nightferry.job.redaction.names import to_snake_case
+from nightferry.job.redaction.secret_names import is_secret_name
 
 _IDENTIFIERS = {"ssn", "itin", "fein", "ein", "tin", "ssns", "feins"}
-_SECRETS = {
-    *("password", "passwords", "passwd", "pwd", "pgpassword", "passphrase", "secret", "secrets", "token", "tokens"),
-    *("credential", "credentials", "authorization", "cookie", "cookies", "signature", "apikey", "bearer", "jwt"),
-}
 # Endings of personal names, compared after _QUALIFIERS have been removed from the end of the name.
 _ENDINGS = re.compile(
     r"""(^|_)(
@@ -29,8 +22,7 @@ _ENDINGS = re.compile(
     | tax_?identifier | tax_?id | tax_number | taxpayer | tax_identification(_number)? | social_security(_number)?
     | account_n(umber|br|r|o) | account_?num | bank_account | card_number | iban | aba
     | routing(_n(umber|br|r|o))? | routing_?num
-    | (private|secret|decryption|encryption|license|licence|insert|insert_api|api|access|signing|gpg|pgp|access_key)_key
-    | access_key_id | external_id | key_block | raw_line | raw_lines
+    | external_id | raw_line | raw_lines
     )$""",
     re.VERBOSE,
 )
@@ -77,31 +69,27 @@ def _replace_shown_numbers(names: AbstractSet[str]) -> None:
     new = set(names)
     _shown_numbers.clear()
     _shown_numbers.update(new)
-    is_personal.cache_clear()
+    _is_personal.cache_clear()
     has_visible_digits.cache_clear()
 
 
-@lru_cache(maxsize=4096)
 def is_personal(field: str) -> bool:
     """Return True if a field of this name holds personal data or a secret, whose value must not be shown."""
-    name = to_snake_case(field)
+    return _is_personal(to_snake_case(field))
+
+
+@lru_cache(maxsize=4096)
+def _is_personal(name: str) -> bool:
     if name in _PLAIN or name in _shown_numbers or _COUNTS.search(name):
         return False
-    words = set(name.split("_"))
-    if words & _IDENTIFIERS or words & _SECRETS:
-        return not name.endswith(("_id", "_path")) or "access_key" in name
+    if is_secret_name(name):
+        return True
+    if {*name.split("_")} & _IDENTIFIERS:
+        return not name.endswith(("_id", "_path"))
     stem = _QUALIFIERS.sub("", name)
     if _NAMES_OF_THINGS.search(stem) or _NETWORK_ADDRESSES.search(stem):
         return False
     return _ENDINGS.search(stem) is not None
-
-
-def is_secret_variable(variable: str) -> bool:
-    """Return True if an environment variable of this name holds a password, token or key."""
-    words = to_snake_case(variable).split("_")
-    if words == ["s3", "key"]:  # the object that triggered the run
-        return False
-    return not {"path", "file", "url", "name", "id"} & {words[-1]} and bool({*words} & _SECRETS or words[-1] == "key")
 
 
 @lru_cache(maxsize=4096)
@@ -109,9 +97,3 @@ def has_visible_digits(field: str) -> bool:
     """Return True if long numbers in a field of this name are counts or keys that may be shown."""
     name = to_snake_case(field)
     return name in _shown_numbers or _COUNTS.search(name) is not None
-
-
-def to_snake_case(field: str) -> str:
-    """Return ``customer_last_name`` for ``customerLastName``, ``Customer-Last-Name`` and ``CUSTOMER LAST NAME``."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
-    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")

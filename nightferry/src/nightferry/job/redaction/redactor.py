@@ -1,15 +1,19 @@
-"""Remove personal data and secrets from all output of a job.
+"""Remove secrets, and personal data if the policy is strict, from all output of a job.
 
-Three rules apply to each log line, exception, report and event:
+The policy (:class:`~nightferry.contract.Privacy`) is the catalog's. Three rules apply to each log line, exception,
+report and event:
 
-1. **Fields.** The value of a field with a personal or secret name (:mod:`.personal`) is replaced. The field may be a
-   key of ``extra``, of a nested mapping, of JSON or of ``key=value`` text.
-2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, and so are the lines of a key.
-3. **Patterns.** In all other text, tax identifiers, account and routing numbers, telephone numbers, email addresses,
-   key blocks, tokens and passwords in URLs are recognized by their patterns and replaced. PostgreSQL's messages are
-   truncated before ``DETAIL`` and ``CONTEXT``, which quote rows.
+1. **Fields.** The value of a field with the name of a secret (:mod:`.secret_names`) is replaced; in strict mode also
+   that of a field with a personal name (:mod:`.personal`). The field may be a key of ``extra``, of a nested mapping, of
+   JSON or of ``key=value`` text.
+2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, also encoded as in JSON, URLs
+   and base64, and so are the lines of a key.
+3. **Patterns.** In all other text, key blocks, tokens, passwords in URLs and addresses of webhooks are recognized by
+   their patterns (:mod:`.secrets`). In strict mode also tax identifiers, account and routing numbers, telephone numbers
+   (:mod:`.numbers`) and email addresses are, and PostgreSQL's messages are truncated before ``DETAIL`` and ``CONTEXT``,
+   which quote rows.
 
-These stay readable, because they have the form of personal data but contain none:
+These stay readable in strict mode, because they have the form of personal data but contain none:
 
 - the text after a path or the type of an exception, even if its last word is a personal name:
   ``/api/db_password: access denied``, ``CredentialsError: access denied``;
@@ -22,72 +26,67 @@ A sentence such as ``f"password: {reason}"`` has the form of a field, and its re
 
 Patterns cannot recognize a person's name in free text, so never put one into a message. Pass it as a field, or omit it.
 For exceptions, whose messages may quote any data, see :mod:`nightferry.job.error_facts`.
+
+All functions take time that is linear in the length of the text, of which at most :data:`MAX_CHARACTERS` are shown.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote, quote_plus
 from uuid import UUID
 
+from nightferry.contract import Privacy
 from nightferry.errors import NightferryError
-from nightferry.job.error_facts import format_error, get_type_name, read_facts
+from nightferry.job.error_facts import format_error, get_type_name, read_facts, read_message
 from nightferry.job.redaction.numbers import mask_numbers
-from nightferry.job.redaction.personal import MASK, has_visible_digits, is_personal
+from nightferry.job.redaction.pairs import MASK, mask_elements, mask_options, mask_pairs
+from nightferry.job.redaction.personal import has_visible_digits, is_personal
+from nightferry.job.redaction.secret_names import is_number_of_secrets, is_secret_name
+from nightferry.job.redaction.secrets import mask_addresses, mask_key_blocks, mask_tokens
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
 """Types whose text may be shown, in addition to texts, numbers, dates and collections."""
 
+MAX_CHARACTERS = 256 * 1024
+"""The longest text that is shown; CloudWatch stores no longer line. The rest of a longer text is omitted."""
+
 _MAX_DEPTH = 12
 _MIN_HIDDEN_COUNT = 10**6  # a tax identifier without leading zeros, or a telephone number, has at least seven digits
-_MIN_LINE_CHARACTERS = 8  # masking shorter lines of a secret would hide ordinary words
+_MIN_LINE_CHARACTERS = 8  # masking shorter lines or encodings of a secret would hide ordinary words
+_MAX_TOKEN_CHARACTERS = 64  # of the end of a text that was cut, which may be the beginning of a secret
 
 # PostgreSQL's and SQLAlchemy's messages quote rows and parameters after these words.
+_DATABASE_WORDS = ("DETAIL:", "CONTEXT:", "HINT:", "QUERY:", "[parameters")
 _DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
-
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
-_KEY_BLOCK_END = re.compile(r"\A.*-----END [A-Z0-9 ]+-----", re.DOTALL)  # a block whose beginning was cut off
-_ENCODED = re.compile(r"(?<![\w+/=-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[A-Za-z0-9+/_-]{56,}={0,2}")
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
-_AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b")
-_AUTHORIZATION = re.compile(
-    r"\b(Bearer|Basic|Digest|AWS4-HMAC-SHA256)(\s+)(?=[^\s,;\"']*[\d._~+/=-])[^\s,;\"']{6,}", re.I
-)
-_USER_INFO = re.compile(r"(?<=://)(?!USER@HOST\b)[^/\s?#@\"']*(?:@[^/\s?#@\"']*)*@")
 _E_MAIL = re.compile(
-    r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]+\"@(?:[\w-]+\.)+[\w-]{2,}"
+    r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]++@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
 )
-
-# key=value, key: value, "key": value and 'key' => value, also with escaped quotes
-_KEY = re.compile(
-    r"""(?:\\?["'])?(?:(?<![\w.\\])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,200}?)(?P<end>\\?["'])?\s*"""
-    r"""(?P<sign>=>|[=:])\s*"""
-)
-_QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)""", re.DOTALL)
-# A value without quotes ends at the next key or at the end of the line.
-_UNQUOTED = re.compile(r"""[^,;&<>)}\]\n|"']*?(?=\s+["']?[A-Za-z][\w.-]*["']?\s*[=:]|[,;&<>)}\]\n|"']|\Z)""")
-_PATH = re.compile(r"(?:^|[\s\"'(\[=])(?:[a-z][a-z\d]{1,7}:/)?/[^\s\"'<>?=&;]*/$")  # up to the last part of a path
-_COUNT = re.compile(r"\d{1,6}(?![\w.-])")
-_CLOSING = {"{": "}", "[": "]", "(": ")"}
-_EMPTY = ("", "None", "null", "true", "false", "True", "False", MASK)
-_ELEMENT = re.compile(r"(?P<before><(?:\w+:)?(?P<key>[\w.-]+)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
 
 
 class Redactor:
-    """A redactor of texts and values. A process uses one instance, :data:`redactor`."""
+    """A redactor of texts and values by a policy. A process uses one instance, :data:`redactor`."""
 
-    def __init__(self) -> None:
+    def __init__(self, privacy: Privacy = Privacy.SECRETS_ONLY) -> None:
+        self.privacy = privacy
         self._secrets: frozenset[str] = frozenset()
         self._secret_pattern: re.Pattern[str] | None = None
         self._shown_names: re.Pattern[str] | None = None
+
+    @property
+    def is_strict(self) -> bool:
+        """True if personal data is masked and messages of exceptions are withheld."""
+        return self.privacy is Privacy.STRICT
 
     def show_names(self, pattern: str) -> None:
         """Show the numbers in names that match ``pattern`` from now on, such as those of files."""
@@ -102,8 +101,7 @@ class Redactor:
             found.update(
                 line for line in (part.strip() for part in stripped.splitlines()) if len(line) >= _MIN_LINE_CHARACTERS
             )
-            if "\n" in stripped:
-                found.add(stripped.replace("\n", "\\n"))
+            found.update(_list_encodings(stripped))
         self._secrets = frozenset(found)
         longest_first = sorted(self._secrets, key=len, reverse=True)
         # A very short secret, such as a demo's password "x", is masked only as a whole word, to keep logs readable.
@@ -112,7 +110,7 @@ class Redactor:
 
     @contextmanager
     def isolate(self) -> Iterator[None]:
-        """Know no secrets and names at the start of the block, and afterwards the same as before."""
+        """Have the policy, secrets and names of a new process in the block, and afterwards the same as before."""
         before = dict(vars(self))
         vars(self).update(vars(Redactor()))
         try:
@@ -120,37 +118,60 @@ class Redactor:
         finally:
             vars(self).update(before)
 
+    def hides(self, field: str) -> bool:
+        """Return True if the value of a field of this name is masked."""
+        return is_personal(field) if self.is_strict else is_secret_name(field)
+
+    def line(self, text: str) -> str:
+        """Return a line of a program's output without what must not be shown.
+
+        A JSON object stays one: its members are redacted by their names, as those of a log line.
+        """
+        shown = self.redact_text(text)
+        if shown is not text and shown != text and text.startswith("{"):
+            try:
+                return json.dumps(self.redact_value(json.loads(text)), ensure_ascii=False)
+            except (ValueError, RecursionError):
+                return shown
+        return shown
+
     def redact_text(self, text: str, *, keep_digits: bool = False) -> str:
-        """Return ``text`` without personal data and secrets."""
+        """Return ``text`` without what must not be shown."""
+        omitted = ""
+        if len(text) > MAX_CHARACTERS:
+            text, omitted = _cut(text)
         if self._secret_pattern is not None:
             text = self._secret_pattern.sub(MASK, text)
-        text = _DATABASE_DETAIL.sub("", text)
-        if "-----" in text:
-            text = _KEY_BLOCK.sub("[key]", text)
-            text = _KEY_BLOCK_END.sub("[key]", text)
+        strict = self.is_strict
+        if strict and any(word in text for word in _DATABASE_WORDS):
+            text = _DATABASE_DETAIL.sub("", text)
+        hides = is_personal if strict else is_secret_name
+        text = mask_key_blocks(text)
         if "=" in text or ":" in text:
-            text = _mask_personal_pairs(text)
+            text = mask_addresses(text)
+            text = mask_pairs(text, hides)
         if "<" in text:
-            text = _ELEMENT.sub(_mask_personal_element, text)
-        text = _JSON_WEB_TOKEN.sub("[token]", text)
-        text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
-        text = _AWS_KEY_ID.sub("[key]", text)
-        if "@" in text:
-            text = _USER_INFO.sub(f"{MASK}@", text)
-            text = _E_MAIL.sub("[e-mail]", text)
-        text = _ENCODED.sub(_mask_encoded, text)
-        return text if keep_digits else mask_numbers(text, self._shown_names)
+            text = mask_elements(text, hides)
+        if "--" in text:
+            text = mask_options(text, is_secret_name)
+        text = mask_tokens(text)
+        if strict:
+            if "@" in text:
+                text = _E_MAIL.sub("[e-mail]", text)
+            if not keep_digits:
+                text = mask_numbers(text, self._shown_names)
+        return text + omitted
 
     def redact_value(self, value: Any, field: str = "", depth: int = 0) -> Any:
-        """Return the value of a field in a form that JSON can hold, without personal data and secrets."""
+        """Return the value of a field in a form that JSON can hold, without what must not be shown."""
         if value is None or isinstance(value, bool):
             return value
-        if field and is_personal(field):
+        if field and self.hides(field) and not is_number_of_secrets(field, value):
             return MASK
         keep = bool(field) and has_visible_digits(field)
         match value:
             case int() | float():
-                return value if keep else self._redact_number(value)
+                return self._redact_number(value, keep)
             case str():
                 return self.redact_text(value, keep_digits=keep)
             case datetime() | date():
@@ -167,14 +188,22 @@ class Redactor:
                 return [self.redact_value(item, field, depth + 1) for item in value]
         if isinstance(value, PLAIN_TYPES):
             return self.redact_text(str(value), keep_digits=keep)
-        return f"<{type(value).__qualname__}>"  # the text of any other type may contain data
+        if self.is_strict:
+            return f"<{type(value).__qualname__}>"  # the text of any other type may contain data
+        return self.redact_text(_get_text(value))
 
     def describe_error(self, error: BaseException, *, short: bool = False) -> str:
-        """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
+        """Return ``Type: message`` without data; ``short`` omits the type's module.
+
+        In strict mode, the message is one line of facts (:mod:`nightferry.job.error_facts`).
+        """
         name = type(error).__qualname__ if short else get_type_name(error)
         if isinstance(error, NightferryError):
             return f"{name}: {self.redact_text(str(error))}"
-        return format_error(name, error, self.redact_text(read_facts(error)))
+        if self.is_strict:
+            return format_error(name, error, self.redact_text(read_facts(error)))
+        message = read_message(error)
+        return f"{name}: {self.redact_text(message)}" if message else name
 
     def _redact_item(self, key: object, item: Any, depth: int) -> Any:
         is_label = isinstance(key, str) and " " in key.strip()
@@ -185,98 +214,43 @@ class Redactor:
     def _redact_key(self, key: object) -> str:
         return self.redact_text(key) if isinstance(key, str) else str(self.redact_value(key))
 
-    def _redact_number(self, value: int | float) -> int | float | str:
+    def _redact_number(self, value: int | float, keep: bool) -> int | float | str:
         text = repr(value)
-        masked = mask_numbers(text)
-        return value if masked == text and abs(value) != float("inf") and value == value else masked
+        if text in self._secrets:
+            return MASK
+        if value != value or abs(value) == float("inf"):
+            return text
+        masked = mask_numbers(text) if self.is_strict and not keep else text
+        return value if masked == text else masked
 
 
-def _mask_personal_pairs(text: str) -> str:
-    """Replace the values of personal fields in JSON, ``repr``, conninfo, query strings and the like."""
-    pieces, end, position = [], 0, 0
-    while (found := _KEY.search(text, position)) is not None:
-        position = found.end()
-        if not is_personal(found["key"]) or _is_label(text, found) or _is_count_by_label(text, found):
-            continue
-        start, stop = _find_value(text, position)
-        if text[start:stop].strip() not in _EMPTY:
-            pieces += [text[end:start], MASK]
-            end = stop
-        position = max(stop, position)
-    return "".join([*pieces, text[end:]]) if pieces else text
+def _list_encodings(secret: str) -> Iterator[str]:
+    """Yield the forms of a secret in JSON, ``repr``, URLs and base64, as far as they differ from it."""
+    yield secret.replace("\n", "\\n")
+    if len(secret) >= _MIN_LINE_CHARACTERS:
+        encoded = secret.encode("utf-8", "surrogatepass")
+        yield json.dumps(secret)[1:-1]
+        yield json.dumps(secret, ensure_ascii=False)[1:-1]
+        yield repr(secret)[1:-1]
+        yield quote(encoded, safe="")
+        yield quote(encoded)
+        yield quote_plus(encoded)
+        yield b64encode(encoded).decode().rstrip("=")
 
 
-def _is_label(text: str, found: re.Match[str]) -> bool:
-    """Return True if the key is not the name of a field, but a part of a sentence."""
-    if found["sign"] == ":" and text[found.end("sign") :][:1].isspace():
-        return _is_error_type(found["key"].rpartition(".")[2]) or _is_end_of_path(text, found.start("key"))
-    return False
+def _cut(text: str) -> tuple[str, str]:
+    """Return the part of a text that may be shown, and the sentence about the rest."""
+    kept = text[:MAX_CHARACTERS]
+    last = kept[-_MAX_TOKEN_CHARACTERS:]
+    kept = kept[:-_MAX_TOKEN_CHARACTERS] + last[: max(last.rfind(" "), 0)]
+    return kept, f" … ({len(text) - len(kept):,} more characters)"
 
 
-@lru_cache(maxsize=4096)
-def _is_error_type(name: str) -> bool:
-    """Return True for the key in ``CredentialsError: access denied``, the name of a loaded exception class."""
-    if re.match(r"[A-Z][a-z]+[A-Z]", name) is None:
-        return False
-    waiting: list[type[BaseException]] = [BaseException]
-    while waiting:
-        kind = waiting.pop()
-        if kind.__name__ == name:
-            return True
-        waiting += type.__subclasses__(kind)
-    return False
-
-
-def _is_end_of_path(text: str, start: int) -> bool:
-    """Return True for the key in ``/api/db_password: access denied``, which is the last part of a path."""
-    return text[start - 1 : start] == "/" and _PATH.search(text[max(0, start - 300) : start]) is not None
-
-
-def _is_count_by_label(text: str, found: re.Match[str]) -> bool:
-    """Return True for the key in ``"customer without an SSN": 3``, which is the last word of a label."""
-    is_last_word = text[found.start("key") - 1 : found.start("key")] == " " and found["end"] is not None
-    return is_last_word and _COUNT.match(text, found.end()) is not None
-
-
-def _mask_encoded(match: re.Match[str]) -> str:
-    return match[0] if _is_made_of_words(match[0]) else "[key]"
-
-
-def _is_made_of_words(text: str) -> bool:
-    """Return True for a path or name such as ``s3/exports/2026-11-29/CustomerDataLoad_feed``, unlike encoded bytes."""
-    for part in re.split(r"[/_+=-]+", text):
-        if not re.fullmatch(r"[a-z\d]*|[A-Z\d]*", part):
-            words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part)
-            if any(len(word) < 2 for word in words) or sum(map(len, words)) < 3.5 * len(words):
-                return False
-    return True
-
-
-def _find_value(text: str, position: int) -> tuple[int, int]:
-    """Return the start and end of the value at ``position``, without its quotes."""
-    if quoted := _QUOTED.match(text, position):
-        return quoted.span("value")
-    if text[position : position + 1] in _CLOSING:
-        return position, _find_closing_bracket(text, position)
-    unquoted = _UNQUOTED.match(text, position)
-    return unquoted.span() if unquoted else (position, position)
-
-
-def _find_closing_bracket(text: str, position: int) -> int:
-    """Return the end of the bracketed text that opens at ``position``."""
-    open_brackets = []
-    for index in range(position, len(text)):
-        if text[index] in _CLOSING:
-            open_brackets.append(_CLOSING[text[index]])
-        elif text[index] == open_brackets[-1]:
-            open_brackets.pop()
-            if not open_brackets:
-                return index + 1
-    return len(text)
-
-
-def _mask_personal_element(match: re.Match[str]) -> str:
-    return f"{match['before']}{MASK}" if is_personal(match["key"]) and match["value"].strip() else match[0]
+def _get_text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # of any type
+        return f"<{type(value).__qualname__}>"
 
 
 redactor = Redactor()
@@ -284,15 +258,15 @@ redactor = Redactor()
 
 
 def redact(text: str) -> str:
-    """Return ``text`` without personal data and secrets."""
+    """Return ``text`` without what must not be shown by the policy of this process."""
     return redactor.redact_text(text)
 
 
 def redact_value(value: Any) -> Any:
-    """Return ``value`` in a form that JSON can hold, without personal data and secrets."""
+    """Return ``value`` in a form that JSON can hold, without what must not be shown by the policy of this process."""
     return redactor.redact_value(value)
 
 
 def describe_error(error: BaseException, *, short: bool = False) -> str:
-    """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
+    """Return ``Type: message`` without data; ``short`` omits the type's module."""
     return redactor.describe_error(error, short=short)

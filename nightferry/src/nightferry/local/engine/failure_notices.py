@@ -14,7 +14,7 @@ from nightferry.backend.interface import WorkflowExecution
 from nightferry.backend.state_history import explain_cause, find_failed_step
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import was_replaced
-from nightferry.job.redaction import redact
+from nightferry.job.redaction import Redactor
 from nightferry.local.runs import arns
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.states.machine.history import HistoryEvent
@@ -63,6 +63,7 @@ class FailureNotices:
         )
 
     def _format_message(self, execution: WorkflowExecution, step: str | None) -> str:
+        redact = Redactor(self._catalog.privacy).redact_text
         environment, cause = self._resolve("${environment}"), execution.cause
         return json.dumps(
             {

@@ -20,7 +20,7 @@ from pathlib import Path
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EXITED_REASON, ExitCode, LogEvent, StopCode
+from nightferry.contract import EXITED_REASON, PROTECTED_VARIABLES, ExitCode, LogEvent, StopCode
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
@@ -193,13 +193,16 @@ class Launcher:
         )
 
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
-        supplied = build_supplied_variables(self._environment.name, task, self._services.resolve, record.run.id)
+        supplied = build_supplied_variables(
+            self._catalog, self._environment.name, task, self._services.resolve, record.run.id
+        )
         return {
             **build_base_environment(self._state),
             **build_declared_variables(self._catalog, task, self._services.resolve),
             **secret_values,
             **supplied,
             **record.environment,
+            **{name: supplied[name] for name in PROTECTED_VARIABLES & supplied.keys()},
         }
 
     def _explain_failure(self, record: RunRecord, error: Exception) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from nightferry.contract import Privacy
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
@@ -35,9 +36,13 @@ class _EngineFormatter(JsonFormatter):
 
 
 @contextmanager
-def write_engine_log(state: Path, *others: logging.Handler) -> Iterator[None]:
-    """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON)."""
+def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = Privacy.SECRETS_ONLY) -> Iterator[None]:
+    """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON).
+
+    ``privacy`` is the catalog's; this process applies it from now on.
+    """
     logger = logging.getLogger(NAME)
+    redactor.privacy = privacy
     show_numbers({"id"})
     redactor.show_names(_COMMANDS)
     file = RotatingFileHandler(

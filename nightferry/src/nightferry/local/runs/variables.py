@@ -18,7 +18,9 @@ def build_declared_variables(catalog: Catalog, task: Task, resolve: Resolve) -> 
     return declared
 
 
-def build_supplied_variables(environment: str, task: Task, resolve: Resolve, run: str | None = None) -> dict[str, str]:
+def build_supplied_variables(
+    catalog: Catalog, environment: str, task: Task, resolve: Resolve, run: str | None = None
+) -> dict[str, str]:
     """Return the variables that the engine supplies to a run of a task."""
     return build_container_environment(
         environment=environment,
@@ -26,5 +28,7 @@ def build_supplied_variables(environment: str, task: Task, resolve: Resolve, run
         time_limit=int(task.time_limit.total_seconds()),
         overlap=task.overlap,
         lease=resolve(task.lease) if task.lease else None,
+        privacy=catalog.privacy,
+        secrets={*catalog.secrets, *task.secrets},
         run=run,
     )
