@@ -60,6 +60,12 @@ def test_variables_and_command_are_passed_to_the_task(root: Path) -> None:
         (["run", "hello", "-e", "color=red"], 2, "Did you mean COLOR?"),
         (["run", "hello", "-e", "ZZZ=1"], 2, "It has COLOR, COUNT, OUT, PASSWORD."),
         (["run", "hello", "-e", "COUNT=many"], 2, "COUNT=many: Input should be a valid integer"),
+        (
+            ["run", "hello", "-e", "NIGHTFERRY_PRIVACY=secrets-only"],
+            2,
+            "is set by the catalog, and a run cannot change it",
+        ),
+        (["run", "hello", "-e", "NIGHTFERRY_SECRETS="], 2, "is set by the catalog, and a run cannot change it"),
         (["run", "hello", "--cpu", "3"], 2, "Fargate does not offer 3 CPU units"),
         (["run", "hello", "--env", "prod"], 2, "Environment 'prod' not found"),
         (["start", "mark"], 2, "It is a task. Run it with nightferry run mark. Did you mean marks?"),

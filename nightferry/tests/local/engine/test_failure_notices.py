@@ -1,4 +1,4 @@
-"""An execution that failed, timed out or was stopped sends one notice, which is no part of its definition."""
+"""An execution that failed, timed out or was stopped sends one notice, which does not belong to its definition."""
 
 from __future__ import annotations
 
