@@ -63,9 +63,9 @@ def test_variables_and_command_are_passed_to_the_task(root: Path) -> None:
         (
             ["run", "hello", "-e", "NIGHTFERRY_PRIVACY=secrets-only"],
             2,
-            "is set by the catalog, and a run cannot change it",
+            "is set by the catalog",
         ),
-        (["run", "hello", "-e", "NIGHTFERRY_SECRETS="], 2, "is set by the catalog, and a run cannot change it"),
+        (["run", "hello", "-e", "NIGHTFERRY_SECRETS="], 2, "is set by the catalog"),
         (["run", "hello", "--cpu", "3"], 2, "Fargate does not offer 3 CPU units"),
         (["run", "hello", "--env", "prod"], 2, "Environment 'prod' not found"),
         (["start", "mark"], 2, "It is a task. Run it with nightferry run mark. Did you mean marks?"),

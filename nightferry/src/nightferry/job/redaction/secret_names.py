@@ -2,7 +2,7 @@
 
 A name is a secret's if it has a word such as ``password`` or ``token``, unless its end names a fact about the secret
 (``token_limit``, ``password_file``) or its other words make it a quantity (``MAX_TOKENS``). A name that ends in ``key``
-is a secret's only if the word before makes it one (``api_key``, ``decryption_key``): an ``S3_KEY`` or ``SORT_KEY`` is not.
+is a secret's only if the word before makes it one (``api_key``, ``decryption_key``), unlike ``S3_KEY`` or ``SORT_KEY``.
 """
 
 from __future__ import annotations
