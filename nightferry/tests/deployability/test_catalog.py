@@ -21,6 +21,7 @@ from tests.deployability.drift import CHANGES
 from tests.deployability.other_actions import OTHER_ACTIONS, OTHER_STATEMENTS
 from tests.terraform import example
 from tests.terraform.example import make_environment
+from tests.terraform.test_deployers import BOUNDARY
 
 
 @pytest.mark.long  # paidleave's tests deploy an environment in each run
@@ -54,6 +55,20 @@ def test_every_change_of_a_deployment_shows_in_a_plan(emulated_aws: str, tmp_pat
     # Each statement was the only one that allowed a call, unless all of its actions have a reason.
     idle = {one["Sid"] for one in role.statements if not OTHER_ACTIONS.keys() >= set(one["Action"])} - role.needed
     assert idle == OTHER_STATEMENTS.keys()
+
+
+@pytest.mark.long
+def test_a_boundary_is_added_to_the_roles_of_a_deployment(emulated_aws: str, tmp_path: Path) -> None:
+    catalog = make_catalog()
+    deployment = deploy(catalog, tmp_path)
+    limited = example.ENVIRONMENT.replace("bucket_prefix", f'permissions_boundary = "{BOUNDARY}"\nbucket_prefix', 1)
+    deployment.change(catalog, make_environment(catalog, limited))
+    deployment.assume("deploy")
+    plan = deployment.plan("one")
+    assert {get_type(address) for address in plan.changes} == {"aws_iam_role"}, plan.text
+    assert set(plan.changes.values()) == {("update",)}
+    assert deployment.apply_and_plan("one").changes == {}
+    deployment.destroy("one")
 
 
 def make_catalog() -> Catalog:

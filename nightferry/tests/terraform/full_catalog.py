@@ -183,10 +183,13 @@ def _settings(name: str, fields: dict[str, tuple[Any, Any]]) -> type[AnySettings
     return create_model(name.replace("-", "_"), __base__=AnySettings, **fields)  # type: ignore[call-overload,no-any-return]  # dynamic
 
 
-def make_environment(catalog: Catalog) -> Environment:
+def make_environment(catalog: Catalog, **settings: str) -> Environment:
+    """Return the environment of the catalog, with further settings of ``[aws]``."""
     text = ENVIRONMENT.replace('[settings]\nmode = "a ${literal} b"\n', "").replace(
         "[aws.buckets.inbox]", "[aws.buckets.agency]"
     )
+    for name, value in settings.items():
+        text = text.replace("[aws]\n", f'[aws]\n{name} = "{value}"\n', 1)
     text += '\n[aws.buckets.reports]\nname = "org-test-reports"\nnotifications = "ours"\n'
     text += NOTICES.replace("notices.failures", "notices.task-failures")
     return parse("test", text, catalog, Path("environments/test.toml"))

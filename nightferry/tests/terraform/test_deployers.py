@@ -28,6 +28,8 @@ FOLDER = "ecs-tasks/test"
 REFERENCE: dict[str, Any] = json.loads(Path(__file__).with_name("service-authorization.json").read_text("utf-8"))
 del REFERENCE["//"]
 
+BOUNDARY = "arn:aws:iam::123456789012:policy/background-tasks"
+
 # An action that creates a resource of a type, for types whose resources have names.
 CREATE = {
     "aws_cloudwatch_dashboard": "cloudwatch:PutDashboard",
@@ -77,6 +79,12 @@ def synthesize_example(database: str = "db-ABCDEFGHIJKLMNOP") -> dict[str, str]:
 def synthesize_full() -> dict[str, str]:
     catalog = full_catalog.make_catalog()
     return synthesize(catalog, full_catalog.make_environment(catalog))
+
+
+@cache
+def synthesize_limited() -> dict[str, str]:
+    catalog = full_catalog.make_catalog()
+    return synthesize(catalog, full_catalog.make_environment(catalog, permissions_boundary=BOUNDARY))
 
 
 BOTH = pytest.mark.parametrize("synthesized", [synthesize_example, synthesize_full])
@@ -131,7 +139,7 @@ def test_each_resource_is_covered(synthesized: Synthesized) -> None:
     assert {one.type for one in expand_data_sources(files, FOLDER)} <= DATA_SOURCES.keys() | without_calls
 
 
-@BOTH
+@pytest.mark.parametrize("synthesized", [synthesize_example, synthesize_full, synthesize_limited])
 @pytest.mark.parametrize("role", ["deploy", "plan"])
 def test_each_action_exists_and_is_allowed_on_its_resources(synthesized: Synthesized, role: str) -> None:
     statements = list(list_statements(synthesized(), role))
@@ -169,8 +177,8 @@ def test_actions_on_what_has_no_name_require_the_tags_of_the_environment() -> No
 
 
 def list_deploy_actions() -> set[str]:
-    """Return the actions of environments with either kind of database."""
-    environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"))
+    """Return the actions of environments with either kind of database, and with a permissions boundary."""
+    environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"), synthesize_limited())
     return {action for files in environments for one in list_statements(files, "deploy") for action in one["Action"]}
 
 

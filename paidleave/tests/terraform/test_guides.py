@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from botocore.session import get_session
 
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
+from nightferry.terraform.reading.expected import find_expected
 from nightferry.terraform.reading.inventory import build_inventory
+from nightferry.testing.iam.statements import Need, find_allowing
 
 PROJECT = Project.find(Path(__file__).parent)
 OVERVIEW = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding="utf-8")
@@ -60,3 +64,16 @@ def test_the_schedule_of_the_first_deployment_is_a_request_of_the_api() -> None:
     (program,) = re.findall(r"'(\{Name: .*?\})'", DEPLOYMENT, re.DOTALL)
     named = set(re.findall(r"(\w+)(?=[:,]| *\})", re.sub(r'"[^"]*"', "", program))) - {""}
     assert set(members.required_members) <= named <= set(members.members)
+
+
+def test_the_permissions_boundary_of_the_guide_allows_what_the_roles_do() -> None:
+    section = DEPLOYMENT.partition("### Permissions boundary\n")[2].partition("\n## ")[0]
+    boundary = json.loads(section.partition("```json\n")[2].partition("```")[0])["Statement"]
+    files = synthesize(PROJECT.catalog, PROJECT.environment("prod"))
+    expected = find_expected(files, AwsResources(PROJECT.catalog, PROJECT.environment("prod")))
+    assert len(expected.permissions) > 50
+    for role, permissions in expected.permissions.items():
+        for one in permissions:
+            assert find_allowing(boundary, Need(one.action, one.resource, dict(one.context))), (role, one)
+    assert not find_allowing(boundary, Need("iam:CreateRole", "*"))
+    assert not find_allowing(boundary, Need("iam:PassRole", "arn:aws:iam::222222222222:role/admin"))

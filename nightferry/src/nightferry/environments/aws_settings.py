@@ -12,6 +12,7 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+$")]
+Policy = Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::(\d{12}|aws):policy/.+$")]
 AlarmTopic = Annotated[str, Field(pattern=r"^(arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:.+|[a-z][a-z0-9-]*)$")]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 
@@ -106,6 +107,11 @@ class AwsSettings(_Table):
         pattern=r"^(db|cluster)-[A-Z0-9]+$",
         description="Resource ID of the database (db-… or cluster-…). Required if a task has no password for its "
         "database user, because it then logs in with an IAM token.",
+    )
+    permissions_boundary: Policy | None = Field(
+        default=None,
+        description="ARN of the policy that limits all roles of the deployment, arn:aws:iam::ACCOUNT:policy/NAME. The "
+        "deploy role may then create roles only with it.",
     )
     guardduty_agent: Annotated[str, Field(pattern=r"^arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/.+$")] | None = Field(
         default=None,

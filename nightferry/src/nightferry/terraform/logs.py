@@ -59,6 +59,7 @@ def _add_forwarder(document: Document, names: Names) -> None:
         "name": names.add_prefix("newrelic-forwarder", 64, "the log forwarder"),
         "license_key_parameter": names.parameter(Secret(settings.license_key)),
         "log_retention_days": names.aws.log_retention_days,
+        **policies.limit_roles(names),
     }
     optional = {
         "log_api_url": settings.log_api_url,

@@ -66,6 +66,11 @@ def build_source_conditions(names: Names, sources: Sequence[str] = ()) -> list[t
     return conditions
 
 
+def limit_roles(names: Names) -> Block:
+    """Return the argument of a role, or of a module with roles, that sets the environment's permissions boundary."""
+    return {"permissions_boundary": names.aws.permissions_boundary} if names.aws.permissions_boundary else {}
+
+
 def add_role(
     document: Document,
     names: Names,
@@ -87,6 +92,7 @@ def add_role(
         "name": full,
         "description": description,
         "assume_role_policy": expression(f"{assume}.json"),
+        **limit_roles(names),
     }
     if tags:
         arguments["tags"] = dict(tags)

@@ -70,6 +70,7 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
         "dead_letter_queue_arn": expression("aws_sqs_queue.schedules_dead_letters.arn"),
         "retry_attempts": RETRY_ATTEMPTS,
         "retry_seconds": RETRY_SECONDS,
+        **policies.limit_roles(names),
     }
     if schedule.via == "rule":
         arguments["via"] = "rule"

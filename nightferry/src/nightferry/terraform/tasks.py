@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
 from nightferry.contract import ENVIRONMENT_VARIABLE, build_container_environment
+from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.grants import build_statements
 from nightferry.terraform.iam import TASKS_TRUST
@@ -67,6 +68,7 @@ def _add_retries(document: Document, names: Names) -> None:
         "event_log_group": names.naming.event_group,
         "tasks": tasks,
         "log_retention_days": names.aws.log_retention_days,
+        **policies.limit_roles(names),
     }
     if names.aws.log_key:
         arguments["log_key_arn"] = names.aws.log_key
@@ -87,6 +89,7 @@ def _build_shared_values(names: Names) -> Block:
         "definitions": names.arn("ecs", "task-definition"),
         "parameters": names.arn("ssm", "parameter"),
         "trust": expression(f"data.aws_iam_policy_document.{TASKS_TRUST}.json"),
+        **policies.limit_roles(names),
         "environment": {name: value for name, value in sorted(variables.items()) if value != ""},
         "secrets": {
             name: names.parameter(secret)

@@ -72,6 +72,7 @@ def _build_module_call(names: Names, trigger: ObjectTrigger) -> Block:
     arguments |= {
         "dead_letter_queue_arn": expression("aws_sqs_queue.triggers_dead_letters.arn"),
         "log_retention_days": names.aws.log_retention_days,
+        **policies.limit_roles(names),
     }
     if names.aws.log_key:
         arguments["log_key_arn"] = names.aws.log_key

@@ -19,6 +19,7 @@ from nightferry.aws.session import Aws
 from nightferry.aws.verify.database import check_database
 from nightferry.aws.verify.deployed import check_deployed, check_log_policies
 from nightferry.aws.verify.health import check_health
+from nightferry.aws.verify.prerequisites import check_arns
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.recipients import check_recipients
 from nightferry.aws.verify.roles import check_roles
@@ -547,6 +548,20 @@ def test_conditions_are_part_of_the_simulation(world: World) -> None:
     assert "sts:AssumeRole on arn:aws:iam::210987654321:role/exchange, sts:ExternalId = shared" in task
 
 
+def test_a_permissions_boundary_must_exist(world: World) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/limit"
+    settings = world.resources.aws.model_copy(update={"permissions_boundary": arn})
+    world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
+
+    def find_boundary() -> list[str]:
+        return [one.verdict for one in check_arns(world.resources, Probe(world.aws)) if one.name == arn]
+
+    assert find_boundary() == ["missing"]
+    limit = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
+    world.client("iam").create_policy(PolicyName="limit", PolicyDocument=to_document([limit]))
+    assert find_boundary() == ["ok"]
+
+
 def test_the_cause_of_each_denial_is_named(world: World) -> None:
     world.create_roles()
     iam = world.client("iam")
@@ -888,7 +903,8 @@ def test_the_actions_of_the_checks_are_those_of_the_calls(world: World) -> None:
     world.register("load", "other")
     world.client("iam").delete_role_policy(RoleName="example-test-load", PolicyName="example-test-load")
     key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
-    settings = world.resources.aws.model_copy(update={"parameters_key": key})
+    update = {"parameters_key": key, "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
+    settings = world.resources.aws.model_copy(update=update)
     world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
     world.find()
     health(world)

@@ -170,6 +170,15 @@ def check_arns(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
                 else None
             ),
         )
+    if boundary := aws.permissions_boundary:
+        yield probe.check(
+            "roles",
+            boundary,
+            "iam:GetPolicy",
+            lambda: probe.client("iam").get_policy(PolicyArn=boundary),
+            f"Policy not found, so no role can be created. Correct aws.permissions_boundary in {file}.",
+            missing=("NoSuchEntity",),
+        )
     for role in resources.catalog.roles.values():
         if arn := resources.environment.settings[role.arn.name]:
             yield Finding("roles", arn, "not checked", "Only a task that can assume the role can check this.")

@@ -97,12 +97,17 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "roles",
             "iam",
             "GetRole ListRolePolicies ListAttachedRolePolicies GetRolePolicy",
-            "CreateRole DeleteRole UpdateRole UpdateRoleDescription UpdateAssumeRolePolicy ListInstanceProfilesForRole "
+            "DeleteRole UpdateRole UpdateRoleDescription UpdateAssumeRolePolicy ListInstanceProfilesForRole "
             "TagRole UntagRole",
         ),
+        Calls("limited roles", "iam", write="CreateRole"),
+        Calls("roles to limit", "iam", write="PutRolePermissionsBoundary"),
     ),
     # iam/role_policy.go
-    "aws_iam_role_policy": (Calls("roles", "iam", "GetRolePolicy", "PutRolePolicy DeleteRolePolicy"),),
+    "aws_iam_role_policy": (
+        Calls("roles", "iam", "GetRolePolicy", "DeleteRolePolicy"),
+        Calls("limited roles", "iam", write="PutRolePolicy"),
+    ),
     # kms/key.go
     "aws_kms_key": (
         Calls("anything with our tags", "kms", write="CreateKey"),
@@ -303,4 +308,5 @@ COMMANDS = (
     Calls("queues", "sqs", write="GetQueueAttributes GetQueueUrl"),
     Calls("all alarms", "cloudwatch", write="DescribeAlarms"),
     Calls("roles", "iam", write="GetRole SimulatePrincipalPolicy"),
+    Calls("permissions boundary", "iam", write="GetPolicy"),
 )

@@ -90,6 +90,8 @@ def _find_named(names: Names) -> dict[str, Target]:
     prefix = names.prefix
     # A role's name is cut to IAM's limit, after 55 characters at the earliest.
     roles = Target((names.global_arn("iam", f"role/{prefix[:55].rstrip('-')}-*"),))
+    boundary = names.aws.permissions_boundary
+    limited: Conditions = {"StringEquals": {"iam:PermissionsBoundary": [boundary]}} if boundary else {}
     parameters = names.naming.network_parameter.rpartition("/")[0]
     schedule_groups = (
         (prefix, names.naming.retries) if any(t.retry for t in names.catalog.tasks.values()) else (prefix,)
@@ -103,11 +105,16 @@ def _find_named(names: Names) -> dict[str, Target]:
         "dashboards": Target((names.global_arn("cloudwatch", f"dashboard/{prefix}"),)),
         "executions": Target((names.arn("states", f"execution:{prefix}-*:*"),)),
         "functions": Target((names.arn("lambda", f"function:{prefix}-*"),)),
+        # Without the condition, the deploy role could create a role that may do anything, and run a task with it.
+        "limited roles": Target(roles.resources, limited),
         "log groups": Target(tuple(names.arn("logs", f"log-group:{group}") for group in groups)),
         "passed roles": roles,
         "parameters": Target((names.arn("ssm", f"parameter{parameters}/*"),)),
+        "permissions boundary": Target((boundary,) if boundary else ()),
         "queues": Target((names.arn("sqs", f"{prefix}-*"),)),
         "roles": roles,
+        # The boundary of a role cannot be removed, or replaced with another one.
+        "roles to limit": Target(roles.resources if boundary else (), limited),
         "rules": Target((names.arn("events", f"rule/{prefix}-*"),)),
         "schedule group": Target(tuple(names.arn("scheduler", f"schedule-group/{group}") for group in schedule_groups)),
         "schedules": Target(tuple(names.arn("scheduler", f"schedule/{group}/*") for group in schedule_groups)),

@@ -74,6 +74,7 @@ def _add_chat_notices(document: Document, names: Names) -> None:
             "chat": chat,
             "webhook_parameter": names.parameter(secret),
             "log_retention_days": names.aws.log_retention_days,
+            **policies.limit_roles(names),
         }
         if names.aws.parameters_key:
             arguments["parameters_key_arn"] = names.aws.parameters_key
@@ -110,6 +111,7 @@ def _add_failure_notices(document: Document, names: Names) -> None:
         "workflows": workflows,
         "topics_key_arn": expression("aws_kms_key.topics.arn"),
         "log_retention_days": names.aws.log_retention_days,
+        **policies.limit_roles(names),
     }
     if names.aws.log_key:
         arguments["log_key_arn"] = names.aws.log_key

@@ -89,6 +89,7 @@ class Deployment:
             self.resources.aws.account,
             self.resources.aws.region,
             own_tags={"application": self.resources.catalog.name, "environment": self.resources.environment.name},
+            boundaries=self.clients.permissions.boundaries if self.clients.permissions else {},
         )
         return self.clients.permissions
 

@@ -56,7 +56,8 @@ class Permissions:
     """The policies of a role. :meth:`check` refuses a call that they do not allow.
 
     ``used`` collects the actions of the calls, and ``needed`` the statements that were the only ones to allow a call.
-    ``own_tags`` are the tags of the resources that exist, for conditions on them.
+    ``own_tags`` are the tags of the resources that exist, and ``boundaries`` the permissions boundaries of the roles by
+    name, for conditions on them.
     """
 
     policies: list[Any]
@@ -65,6 +66,7 @@ class Permissions:
     used: set[str] = field(default_factory=set)
     needed: set[str] = field(default_factory=set)
     own_tags: dict[str, str] = field(default_factory=dict)
+    boundaries: dict[str, str] = field(default_factory=dict)
 
     def list_actions(self) -> set[str]:
         """Return the actions that the policies allow."""
@@ -87,6 +89,8 @@ class Permissions:
                     f"AccessDenied: {service}:{operation}: the role may not perform {need.action} on {need.resource} "
                     f"with {need.context or 'no condition keys'}"
                 )
+        if "PermissionsBoundary" in parameters:
+            self.boundaries[parameters["RoleName"]] = parameters["PermissionsBoundary"]
 
     def find_needs(self, service: str, operation: str, parameters: dict[str, Any]) -> Iterator[Need]:
         """Yield what a call requires."""
@@ -101,6 +105,8 @@ class Permissions:
         action = _ACTIONS.get(operation, operation)
         resource = self._find_resource(service, operation, parameters)
         context = requested if operation.startswith("Create") else requested | existing
+        if service == "iam" and "RoleName" in parameters:
+            context |= self._find_boundary(operation, parameters)
         yield Need(f"{service}:{action}", resource, context)
         if tags and _SETS_TAGS.match(operation) and not operation.startswith(("Tag", "AddTags")):
             target = f"arn:aws:kms:{self.region}:{self.account}:key/new" if service == "kms" else resource
@@ -108,6 +114,12 @@ class Permissions:
         receiver, members = _PASSED.get(service, ("", ()))
         for role in _find_values(parameters, members):
             yield Need("iam:PassRole", role, {"iam:PassedToService": receiver})
+
+    def _find_boundary(self, operation: str, parameters: dict[str, Any]) -> dict[str, str]:
+        """Return the condition key of the requested boundary, or of the boundary that the role has."""
+        own = None if operation == "CreateRole" else self.boundaries.get(parameters["RoleName"])
+        boundary = parameters.get("PermissionsBoundary", own)
+        return {"iam:PermissionsBoundary": boundary} if boundary else {}
 
     def _find_resource(self, service: str, operation: str, parameters: dict[str, Any]) -> str:
         if service == "s3":
