@@ -176,6 +176,15 @@ def test_actions_on_what_has_no_name_require_the_tags_of_the_environment() -> No
                 )
 
 
+def test_the_deploy_role_stops_only_tasks_of_the_environment() -> None:
+    (statement,) = (one for one in list_statements(synthesize_example(), "deploy") if "ecs:StopTask" in one["Action"])
+    assert statement["Action"] == ["ecs:StopTask"]
+    assert statement["Condition"] == {
+        "ArnEquals": {"ecs:cluster": ["arn:aws:ecs:us-east-1:123456789012:cluster/example-test"]},
+        "StringEquals": {"aws:ResourceTag/application": ["example"], "aws:ResourceTag/environment": ["test"]},
+    }
+
+
 def list_deploy_actions() -> set[str]:
     """Return the actions of environments with either kind of database, and with a permissions boundary."""
     environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"), synthesize_limited())

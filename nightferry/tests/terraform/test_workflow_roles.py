@@ -127,6 +127,32 @@ RESULTS = ("s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:Ab
 
 
 # Step Functions Developer Guide, "IAM policies for using Distributed Map states".
+CLUSTER = {"ecs:cluster": "${data.aws_ecs_cluster.this.arn}"}
+OURS = {"application": "example", "environment": "test", "task": "load"}
+MARKED = task("ecs:runTask.sync", Cluster="${cluster}", TaskDefinition="${task:load}", PropagateTags="TASK_DEFINITION")
+
+
+@pytest.mark.parametrize(
+    ("state", "tags", "allowed"),
+    [
+        (MARKED, OURS, True),
+        (MARKED, {}, False),
+        (MARKED, OURS | {"task": "report"}, False),
+        (MARKED, OURS | {"environment": "prod"}, False),
+        (MARKED, OURS | {"application": "other"}, False),
+        (parallel(MARKED, RUN), OURS, True),
+        (parallel(MARKED, RUN), {}, True),  # a task without tags cannot be distinguished
+        (each(RUN | {"Parameters": {**RUN["Parameters"], "PropagateTags.$": "$.p"}}), {}, True),
+    ],
+)
+def test_a_workflow_stops_only_its_own_tasks(state: State, tags: dict[str, str], allowed: bool) -> None:
+    running = "arn:aws:ecs:us-east-1:123456789012:task/example-test/1"
+    context = {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
+    statements = [one for one in make_statements(one(state)) if one["Action"] == ["ecs:StopTask"]]
+    assert bool(find_allowing(statements, Need("ecs:StopTask", running, CLUSTER | context))) is allowed
+    assert not find_allowing(statements, Need("ecs:StopTask", running, {"ecs:cluster": "other"} | context))
+
+
 @pytest.mark.parametrize(
     ("members", "needs"),
     [

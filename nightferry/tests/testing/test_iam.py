@@ -84,6 +84,9 @@ class Stored:
     def parameter_key(self, name: str) -> str | None:
         return KEY if "secret" in name else None
 
+    def task_tags(self, task: str) -> dict[str, str]:
+        return {"application": "a"}
+
     def definition(self, name: str) -> tuple[str, list[str]]:
         return DEFINITION, [f"{ROLE}/task", f"{ROLE}/execution"]
 

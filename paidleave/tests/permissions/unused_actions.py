@@ -7,7 +7,6 @@ _TAGGED_COPY = "a copy of an object with tags; a grant does not name the copies 
 _FAILED_FILE = "the removal of an incomplete file after a failure"
 
 UNUSED_ACTIONS: dict[str, str] = {
-    "DescribeAndStopTasks ecs:StopTask": "an execution that is stopped or times out",
     "PullImage ecr:BatchCheckLayerAvailability": "the agent of some platform versions",
     "WriteAgencyTransfer s3:AbortMultipartUpload": _FAILED_UPLOAD,
     "WriteBusinessIntelligence s3:AbortMultipartUpload": _FAILED_UPLOAD,

@@ -88,6 +88,15 @@ def tags_tasks(definition: Mapping[str, Any]) -> bool:
     )
 
 
+def marks_tasks(definition: Mapping[str, Any]) -> bool:
+    """Return True if each task that a state of the definition starts has the tags of its task definition."""
+    return all(
+        _get_parameters(state).get("PropagateTags") == "TASK_DEFINITION"
+        for _, state in iterate_raw_states(definition)
+        if state.get("Resource") in _RUN_TASK
+    )
+
+
 def find_map_access(definition: Mapping[str, Any]) -> list[ObjectAccess]:
     """Return the accesses of all distributed Maps. Raises NotDerivable."""
     found: list[ObjectAccess] = []

@@ -35,6 +35,11 @@ class Names(AwsResources):
         return {**application, "managed-by": "nightferry", **dict(sorted(self.aws.tags.items()))}
 
     @property
+    def own_tags(self) -> dict[str, str]:
+        """The tags that distinguish the resources of the environment, and its running tasks, from all others."""
+        return {name: self.tags[name] for name in ("application", "environment")}
+
+    @property
     def state_key(self) -> str:
         """The object with Terraform's state in the bucket ``[aws.state]``."""
         key = self.aws.state.key if self.aws.state is not None else None

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from nightferry.catalog.declarations import Workflow
 from nightferry.catalog.references import find_references
-from nightferry.catalog.workflow_access import find_map_access, find_object_reads, has_distributed_map, tags_tasks
+from nightferry.catalog.workflow_access import (
+    find_map_access,
+    find_object_reads,
+    has_distributed_map,
+    marks_tasks,
+    tags_tasks,
+)
 from nightferry.contract import TASK_PRINCIPAL
 from nightferry.states import parse
 from nightferry.terraform import policies
@@ -80,10 +86,22 @@ def _build_task_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
         [arn for task in tasks for arn in names.role_arns(task)],
         [("StringEquals", "iam:PassedToService", [TASK_PRINCIPAL])],
     )
-    yield policies.allow("DescribeAndStopTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [running], [cluster])
+    yield policies.allow("DescribeTasks", ["ecs:DescribeTasks"], [running], [cluster])
+    yield policies.allow("StopTasks", ["ecs:StopTask"], [running], [cluster, *_identify_tasks(names, workflow, tasks)])
     # Step Functions receives the end of a task through this rule, which it manages itself.
     rule = names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")
     yield policies.allow("ManageTaskEventRule", _EVENT_RULE_ACTIONS, [rule])
+
+
+def _identify_tasks(names: Names, workflow: Workflow, tasks: list[str]) -> list[tuple[str, str, list[str]]]:
+    """Return the conditions of the tags that only the workflow's running tasks have, if all of them have tags.
+
+    The cluster may also run tasks of other applications. AWS has no condition on the definition of a running task.
+    """
+    if not marks_tasks(workflow.definition):
+        return []
+    tags = {name: [value] for name, value in names.own_tags.items()} | {"task": tasks}
+    return [("StringEquals", f"aws:ResourceTag/{name}", values) for name, values in tags.items()]
 
 
 def _build_topic_statements(workflow: Workflow) -> Iterator[Block]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from nightferry.terraform.names import Names
 
-_IDENTIFYING_TAGS = ("application", "environment")
 Conditions = Mapping[str, Mapping[str, Sequence[str]]]
 
 
@@ -44,6 +43,8 @@ def _find_tasks(names: Names) -> dict[str, Target]:
         "task definitions": Target((definitions,)),
         "started task definitions": Target((definitions,), in_cluster),
         "tasks": Target((tasks,), in_cluster),
+        # Every start of ours gives a task the tags of its definition; the cluster may also run tasks of others.
+        "own tasks": Target((tasks,), {**in_cluster, **_resource_tags(names)}),
         "new tasks": Target((tasks,), {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}),
         # The only resource of this action is a container instance, of which Fargate has none.
         "tasks in the cluster": Target(("*",), in_cluster),
@@ -79,11 +80,11 @@ def _find_keys(names: Names) -> dict[str, Target]:
 
 
 def _request_tags(names: Names) -> Conditions:
-    return {"StringEquals": {f"aws:RequestTag/{key}": [names.tags[key]] for key in _IDENTIFYING_TAGS}}
+    return {"StringEquals": {f"aws:RequestTag/{key}": [value] for key, value in names.own_tags.items()}}
 
 
 def _resource_tags(names: Names) -> Conditions:
-    return {"StringEquals": {f"aws:ResourceTag/{key}": [names.tags[key]] for key in _IDENTIFYING_TAGS}}
+    return {"StringEquals": {f"aws:ResourceTag/{key}": [value] for key, value in names.own_tags.items()}}
 
 
 def _find_named(names: Names) -> dict[str, Target]:

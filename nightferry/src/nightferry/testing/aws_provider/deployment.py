@@ -181,7 +181,7 @@ def reach_state(root: Path) -> dict[str, str]:
 
 
 def _is_unknown(mark: Any) -> bool:
-    """Return True if the mark of a value, or of a part of it, says that the value is unknown."""
+    """Return True if the mark of a value, or of a part of it, is that of an unknown value."""
     if isinstance(mark, bool):
         return mark
     return any(map(_is_unknown, mark.values() if isinstance(mark, dict) else mark))

@@ -38,6 +38,9 @@ class Stored(Protocol):
     def definition(self, name: str) -> tuple[str, list[str]]:
         """Return the ARN of the newest or named revision of a task definition, and the ARNs of its roles."""
 
+    def task_tags(self, task: str) -> dict[str, str]:
+        """Return the tags of a task (ARN)."""
+
 
 def find_needs(request: Request, account: str, stored: Stored) -> list[Need]:
     """Return what a call requires. The first need is that of the operation itself.
@@ -150,7 +153,9 @@ def _find_ecs_needs(call: _Call) -> Iterator[Need]:
             for task in call.parameters["tasks"]:
                 yield Need("ecs:DescribeTasks", task, context)
         case "StopTask":
-            yield Need("ecs:StopTask", call.parameters["task"], context)
+            task = call.parameters["task"]
+            tags = {f"aws:ResourceTag/{name}": value for name, value in call.stored.task_tags(task).items()}
+            yield Need("ecs:StopTask", task, context | tags)
 
 
 def _find_logs_needs(call: _Call) -> Iterator[Need]:

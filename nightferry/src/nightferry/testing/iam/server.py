@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -87,8 +87,9 @@ class Role:
 class StoredInMoto:
     """The resources in moto on which the permissions of a call depend."""
 
-    def __init__(self, account: str, region: str) -> None:
+    def __init__(self, account: str, region: str, tasks: Mapping[str, dict[str, Any]]) -> None:
         self._account, self._region = account, region
+        self._tasks = tasks
 
     def bucket_key(self, bucket: str) -> str | None:
         """Return the ARN of the KMS key that encrypts the bucket by default."""
@@ -119,6 +120,14 @@ class StoredInMoto:
         """Return the ARN of the newest or named revision of a task definition, and the ARNs of its roles."""
         found = ecs_backends[self._account][self._region].describe_task_definition(name)
         return found.arn, [role for role in (found.task_role_arn, found.execution_role_arn) if role]
+
+    def definition_tags(self, name: str) -> list[dict[str, str]]:
+        """Return the tags of the newest or named revision of a task definition."""
+        return list(ecs_backends[self._account][self._region].describe_task_definition(name).tags or [])
+
+    def task_tags(self, task: str) -> dict[str, str]:
+        """Return the tags of a task (ARN)."""
+        return {tag["key"]: tag["value"] for tag in self._tasks.get(task, {}).get("tags", [])}
 
 
 class EnforcingServer:
@@ -163,7 +172,7 @@ class EnforcingServer:
         if request is None or role is None:
             self._current.administrator = request is not None and request.key == _ADMINISTRATOR
             return self._moto(environ, start_response)
-        required = needs.find_needs(request, role.account, StoredInMoto(role.account, request.region))
+        required = needs.find_needs(request, role.account, self._stored(role.account, request.region))
         if not self._check(role, f"{request.service}:{request.operation}", required):
             return _deny(request, start_response)
         if request.operation == "AssumeRole" and not _is_trusted(role, request):
@@ -172,6 +181,9 @@ class EnforcingServer:
             return _send_json(start_response, response)
         self._current.resource = required[0].resource
         return self._forward(role, request, environ, start_response)
+
+    def _stored(self, account: str, region: str) -> StoredInMoto:
+        return StoredInMoto(account, region, self._tasks)
 
     def _check(self, role: Role, call: str, required: list[Need]) -> bool:
         found = [needs.format_need(need) | {"statements": find_allowing(role.statements, need)} for need in required]
@@ -186,9 +198,20 @@ class EnforcingServer:
                 cluster, definition = request.parameters["cluster"], request.parameters["taskDefinition"]
                 id, name = uuid.uuid4().hex, cluster.rpartition("/")[2]
                 arn = f"arn:aws:ecs:{request.region}:{account}:task/{name}/{id}"
-                found, _ = StoredInMoto(account, request.region).definition(definition)
+                stored = self._stored(account, request.region)
+                found, _ = stored.definition(definition)
+                tags = (
+                    stored.definition_tags(definition)
+                    if request.parameters.get("propagateTags") == "TASK_DEFINITION"
+                    else []
+                )
                 overrides = request.parameters.get("overrides", {})
-                self._tasks[arn] = {"taskArn": arn, "taskDefinitionArn": found, "overrides": overrides}
+                self._tasks[arn] = {
+                    "taskArn": arn,
+                    "taskDefinitionArn": found,
+                    "overrides": overrides,
+                    "tags": [*tags, *request.parameters.get("tags", [])],
+                }
                 return {"tasks": [self._tasks[arn]], "failures": []}
             case "DescribeTasks":
                 return {"tasks": [self._tasks[arn] for arn in request.parameters["tasks"]], "failures": []}

@@ -112,6 +112,8 @@ class StepFunctions:
             (task,) = call(get_client("ecs").run_task, **lower_names(parameters))["tasks"]
             ended = self._run_task(task)
             call(get_client("ecs").describe_tasks, cluster=self._cluster, tasks=[task["taskArn"]])
+            # The end of an execution, by its timeout or by a person, stops the task.
+            call(get_client("ecs").stop_task, cluster=self._cluster, task=task["taskArn"])
             code = StopCode.NOT_STARTED if ended.exit_code is None else StopCode.EXITED
             output: Any = {"TaskArn": task["taskArn"], "StopCode": code, "StoppedReason": EXITED_REASON}
             output["Containers"] = [{"ExitCode": ended.exit_code}]
