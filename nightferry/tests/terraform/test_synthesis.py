@@ -250,6 +250,24 @@ def test_an_environment_without_a_database_has_no_rules_for_it() -> None:
     assert "database" not in files[f"{ROOT}/network.tf.json"]
 
 
+def test_egress_to_named_destinations_replaces_that_to_all_addresses() -> None:
+    catalog = make_catalog()
+    text = ENVIRONMENT.replace("bucket_prefix", "https_anywhere = false\nbucket_prefix")
+    text += '[aws.egress.endpoints]\nsecurity_group = "sg-00000001"\n[aws.egress.s3]\nprefix_list = "pl-63a5400a"\n'
+    rules = read(synthesize(catalog, make_environment(catalog, text)), "network")["resource"]
+    found = {
+        name: {key: rule[key] for key in rule if key in ("cidr_ipv4", "referenced_security_group_id", "prefix_list_id")}
+        for name, rule in rules["aws_vpc_security_group_egress_rule"].items()
+    }
+    assert found == {
+        "database": {"referenced_security_group_id": "sg-0123456789abcdef0"},
+        "endpoints": {"referenced_security_group_id": "sg-00000001"},
+        "partner_sftp": {"cidr_ipv4": "10.0.0.0/8"},
+        "s3": {"prefix_list_id": "pl-63a5400a"},
+    }
+    assert rules["aws_vpc_security_group_egress_rule"]["s3"]["to_port"] == 443
+
+
 def test_the_comment_describes_the_forwarding() -> None:
     catalog = make_catalog()
     lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("log_forwarder")]

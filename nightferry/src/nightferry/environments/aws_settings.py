@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")]
@@ -82,10 +82,22 @@ class TerraformState(_Table):
 
 
 class Egress(_Table):
-    """One named destination that tasks may connect to, in addition to port 443 and the database."""
+    """One named destination that tasks may connect to: exactly one of a range, a security group or a prefix list."""
 
-    cidr: IPv4Network = Field(description="IPv4 range, such as 10.0.0.0/8.")
-    port: int = Field(ge=1, le=65535, description="TCP port.")
+    cidr: IPv4Network | None = Field(default=None, description="IPv4 range, such as 10.0.0.0/8.")
+    security_group: SecurityGroup | None = Field(
+        default=None, description="Security group of the destination, such as that of the VPC's interface endpoints."
+    )
+    prefix_list: Annotated[str, Field(pattern=r"^pl-[0-9a-f]{8,17}$")] | None = Field(
+        default=None, description="Prefix list, such as that of S3 in the region, which its gateway endpoint serves."
+    )
+    port: int = Field(default=443, ge=1, le=65535, description="TCP port.")
+
+    @model_validator(mode="after")
+    def _check_single_destination(self) -> Egress:
+        if sum(one is not None for one in (self.cidr, self.security_group, self.prefix_list)) != 1:
+            raise ValueError("a destination has exactly one of cidr, security_group and prefix_list")
+        return self
 
 
 class AwsSettings(_Table):
@@ -149,6 +161,11 @@ class AwsSettings(_Table):
     alarms: Alarms = Field(default_factory=Alarms)
     egress: dict[str, Egress] = Field(
         default_factory=dict, description="Additional destinations of the tasks, by name."
+    )
+    https_anywhere: bool = Field(
+        default=True,
+        description="Let tasks connect to port 443 of all addresses. Set false if egress names the endpoints, prefix "
+        "lists and addresses of all services that the tasks use.",
     )
     state: TerraformState | None = Field(
         default=None, description="Terraform's S3 backend; default: a local state file."

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from nightferry.environments.aws_settings import Egress
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform.document import Document, expression, slug
 from nightferry.terraform.names import Names
 
 _PORT_VARIABLE = "DB_PORT"
+_HTTPS = 443
 
 
 def build(names: Names) -> Document:
     """Build ``network.tf.json``."""
     document = Document(
-        "Network. Tasks have no public address and accept no connections. They may connect to HTTPS"
-        + (", to the database" if names.aws.database_security_group else "")
-        + " and to the destinations that the environment names."
+        "Network. Tasks have no public address and accept no connections. They may connect to "
+        + ("HTTPS, " if names.aws.https_anywhere else "")
+        + ("the database " if names.aws.database_security_group else "")
+        + "and the destinations that the environment names."
     )
     group = document.add_resource(
         "aws_security_group",
@@ -27,33 +30,11 @@ def build(names: Names) -> Document:
         },
     )
     own = expression(f"{group}.id")
-    document.add_resource(
-        "aws_vpc_security_group_egress_rule",
-        "https",
-        {
-            "security_group_id": own,
-            "description": "HTTPS to AWS and other services, whose addresses change.",
-            "cidr_ipv4": "0.0.0.0/0",
-            "ip_protocol": "tcp",
-            "from_port": 443,
-            "to_port": 443,
-        },
-    )
+    _add_https_rule(document, names, own)
     if names.aws.database_security_group is not None:
         _add_database_rules(document, names, own, names.aws.database_security_group)
     for name, destination in sorted(names.aws.egress.items()):
-        document.add_resource(
-            "aws_vpc_security_group_egress_rule",
-            slug(name),
-            {
-                "security_group_id": own,
-                "description": f"{name}.",
-                "cidr_ipv4": str(destination.cidr),
-                "ip_protocol": "tcp",
-                "from_port": destination.port,
-                "to_port": destination.port,
-            },
-        )
+        _add_egress_rule(document, name, own, destination)
     document.add_resource(
         "aws_ssm_parameter",
         "network",
@@ -69,6 +50,51 @@ def build(names: Names) -> Document:
         },
     )
     return document
+
+
+def _add_https_rule(document: Document, names: Names, own: str) -> None:
+    """Allow HTTPS to all addresses, unless the environment names the destinations. Raises EnvironmentFileError."""
+    if names.aws.https_anywhere:
+        document.add_resource(
+            "aws_vpc_security_group_egress_rule",
+            "https",
+            {
+                "//": "To all addresses, because those of AWS without VPC endpoints and of most other services change. "
+                "If aws.egress names all destinations, aws.https_anywhere = false removes this rule.",
+                "security_group_id": own,
+                "description": "HTTPS to AWS and other services, whose addresses change.",
+                "cidr_ipv4": "0.0.0.0/0",
+                "ip_protocol": "tcp",
+                "from_port": _HTTPS,
+                "to_port": _HTTPS,
+            },
+        )
+    elif all(destination.port != _HTTPS for destination in names.aws.egress.values()):
+        raise EnvironmentFileError(
+            f"{names.environment.locate('aws', 'https_anywhere')}: https_anywhere = false, but no destination in "
+            f"aws.egress has port {_HTTPS}, so a task could not even pull its image. Add the security group of the VPC "
+            "endpoints and the prefix list of S3 to aws.egress, or remove https_anywhere."
+        )
+
+
+def _add_egress_rule(document: Document, name: str, own: str, destination: Egress) -> None:
+    targets = {
+        "cidr_ipv4": destination.cidr and str(destination.cidr),
+        "referenced_security_group_id": destination.security_group,
+        "prefix_list_id": destination.prefix_list,
+    }
+    document.add_resource(
+        "aws_vpc_security_group_egress_rule",
+        slug(name),
+        {
+            "security_group_id": own,
+            "description": f"{name}.",
+            **{argument: value for argument, value in targets.items() if value is not None},
+            "ip_protocol": "tcp",
+            "from_port": destination.port,
+            "to_port": destination.port,
+        },
+    )
 
 
 def _check_database_port(names: Names) -> None:

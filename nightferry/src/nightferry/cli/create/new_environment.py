@@ -48,7 +48,8 @@ _TABLES = """
 # high = "arn:aws:sns:us-east-1:000000000000:pager"
 # low = "arn:aws:sns:us-east-1:000000000000:mail"
 
-# Network destinations of the tasks other than port 443 and the database.
+# Network destinations of the tasks other than the database, and than port 443 unless https_anywhere = false.
+# Keys: one of cidr, security_group (that of the VPC endpoints) and prefix_list (that of S3); port, which is 443.
 # [aws.egress.NAME]
 # cidr = "10.0.0.0/8"
 # port = 22
