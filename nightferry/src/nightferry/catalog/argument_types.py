@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from nightferry.arguments import check_type, check_variables
+from nightferry.arguments import check_type, check_variables, describe
 from nightferry.catalog.declarations import Bucket, BucketPath, Grant, Image, Secret, Service, Setting, Task, Workflow
 from nightferry.catalog.fargate import Size
 from nightferry.errors import InvalidArgument
@@ -62,7 +62,9 @@ def check_arguments(declaration: str, location: str, **arguments: object) -> Non
                 continue
             kinds, form = _TYPES[name]
             check_type("It", name, value, kinds, form)
-            if name in _ITEMS and isinstance(value, Sequence) and not isinstance(value, str):
+            if name == "config" and value is not None and not hasattr(value, "model_fields"):
+                raise TypeError(f"It has config={describe(value)}. Use {form}, a subclass of JobSettings.")
+            if name in _ITEMS and isinstance(value, Iterable) and not isinstance(value, str | Iterator):
                 kinds, form = _ITEMS[name]
                 for item in value:
                     check_type("It", f"{name}=[…]", item, kinds, form)

@@ -175,4 +175,4 @@ def nightferry(
 
 def main() -> None:
     """Run the console script ``nightferry``."""
-    run_script("nightferry", app)
+    run_script("nightferry", lambda: app(prog_name="nightferry"))

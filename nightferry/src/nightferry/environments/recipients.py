@@ -14,10 +14,13 @@ the URL is in the parameter store, or on this machine in the folder of the local
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from nightferry.catalog.declarations import Secret
+from nightferry.catalog.secret_users import SecretUse
 
 Email = Annotated[str, Field(pattern=r"^[^\s@\"<>,;]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$", max_length=254)]
 
@@ -70,6 +73,15 @@ class Recipients(BaseModel):
                 "URL was committed, create a new webhook"
             )
         return name
+
+
+def find_webhooks(notices: Mapping[str, Recipients], *, optional: bool) -> dict[str, SecretUse]:
+    """Return the secrets of all webhooks of an environment. They are optional where notices are only stored."""
+    found: dict[str, tuple[str, ...]] = {}
+    for topic, recipients in notices.items():
+        for chat, secret in recipients.webhooks:
+            found[secret] = (*found.get(secret, ()), f"notices of {topic} to {chat.capitalize()}")
+    return {name: SecretUse(Secret(name), users, optional) for name, users in found.items()}
 
 
 def describe_recipients(recipients: Recipients | None) -> list[str]:

@@ -26,6 +26,7 @@ from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
 from nightferry.local.processes.processes import kill_orphans
 from nightferry.local.runs import repeats, starts
+from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
@@ -89,6 +90,11 @@ class LocalBackend:
 
     def _check(self, request: RunRequest) -> None:
         request_checks.check(self._project.catalog, request, self._make_secret_hint)
+        self._check_secrets(request.task)
+
+    def _check_secrets(self, *tasks: str) -> None:
+        """Check, before a start is recorded, that this machine has the secrets of its tasks. Raises MissingSecret."""
+        secrets.check_available(self._project.state, self._project.catalog, tasks)
 
     def _make_secret_hint(self, secret: Secret) -> str:
         command = format_set_command(secret.name)
@@ -99,6 +105,7 @@ class LocalBackend:
         declared = request_checks.get_workflow(self._project.catalog, workflow)
         if declared.overlap != "skip" or not self.store.open_execution_ids(workflow):
             request_checks.check_input(declared, input)  # an open execution keeps its own input
+            self._check_secrets(*declared.tasks)
         with self._open_services() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
@@ -109,6 +116,8 @@ class LocalBackend:
 
     def start_scheduled(self, schedule: Schedule, time: datetime) -> str | None:
         """See :class:`nightferry.backend.interface.Backend`."""
+        workflows = self._project.catalog.workflows
+        self._check_secrets(*(workflows[schedule.target].tasks if schedule.kind == "workflow" else (schedule.target,)))
         with self._open_services() as services:
             return starts.start_scheduled(self.store, self._project.catalog, services.resolve, schedule, time)
 
@@ -120,6 +129,7 @@ class LocalBackend:
 
     def redrive_run(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
+        self._check_secrets(self.run(id).task)
         return repeats.redrive_run(self.store, self._project.catalog, self._resolve_id(id), dry_run=dry_run)
 
     def find_repeat(self, id: str) -> str | None:

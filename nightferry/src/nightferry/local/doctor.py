@@ -24,8 +24,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from nightferry.backend.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
+from nightferry.catalog.secret_users import SecretUse
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
+from nightferry.environments.recipients import find_webhooks
 from nightferry.errors import NightferryError
 from nightferry.local import verify
 from nightferry.local.engine import engine
@@ -49,10 +51,14 @@ def examine(start: Path) -> Iterator[Finding]:
     yield Finding("project", str(project.root), "ok")
     yield _check_python(project)
     backends: set[str] = set()
+    webhooks: dict[str, SecretUse] = {}
     files = sorted((project.root / FOLDER).glob("*.toml"))
     for file in files:
         try:
-            backends.add(project.environment(file.stem).backend)
+            environment = project.environment(file.stem)
+            backends.add(environment.backend)
+            if environment.backend == "local":
+                webhooks |= find_webhooks(environment.notices, optional=True)
             yield Finding("environments", file.stem, "ok")
         except NightferryError as error:
             yield Finding("environments", file.stem, "wrong", str(error))
@@ -61,7 +67,7 @@ def examine(start: Path) -> Iterator[Finding]:
     yield from _check_extras(catalog, backends)
     yield from _check_time(project, catalog)
     yield from _check_state(project.state)
-    yield from verify.verify(catalog, project.state)
+    yield from verify.verify(catalog, project.state, webhooks)
     yield _check_port(project.state)
 
 

@@ -8,28 +8,32 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from nightferry.backend.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
-from nightferry.catalog.secret_users import find_secrets, format_set_command
+from nightferry.catalog.secret_users import SecretUse, find_secrets, format_set_command
 from nightferry.local.services import secrets
 
 MIN_FREE_BYTES = 1 << 30
 """The free space required for the database, the buckets' folders and the log."""
 
 
-def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
-    """Yield the findings of all checks. The checks change nothing."""
-    for name, use in find_secrets(catalog, services=True).items():
+def verify(
+    catalog: Catalog, state: Path, webhooks: Mapping[str, SecretUse] = MappingProxyType({})
+) -> Iterator[Finding]:
+    """Yield the findings of all checks. The checks change nothing. ``webhooks`` are the secrets of notices."""
+    for name, use in {**find_secrets(catalog, services=True), **webhooks}.items():
         if secrets.exists(state, name):
             mode = secrets.get_path(state, name).stat().st_mode & 0o077
             detail = f"Other users can read it. Run: chmod 600 {shlex.quote(str(secrets.get_path(state, name)))}"
             yield Finding("secrets", name, "not allowed" if mode else "ok", detail if mode else "")
         elif use.optional:
-            yield Finding("secrets", name, "ok", "optional, not set")
+            fix = f"optional, not set. Used by {', '.join(use.users)}. Store it: {format_set_command(name)}"
+            yield Finding("secrets", name, "ok", fix)
         else:
             fix = f"Required by {', '.join(use.users)}. Store it: {format_set_command(name)}"
             yield Finding("secrets", name, "missing", fix)

@@ -226,3 +226,54 @@ def test_the_doctor_finds_what_is_missing_with_its_fix(root: Path, monkeypatch: 
     assert (problem.verdict, "no_such_module" in problem.detail) == ("missing", True)
     ended = nightferry(root, "doctor", "--json")
     assert (ended.returncode, json.loads(ended.stdout)[0]["verdict"]) == (1, "missing")
+
+
+def test_a_missing_secret_is_found_before_a_start_is_recorded(root: Path) -> None:
+    module = next(root.glob("toy_*.py"))
+    more = """
+load = catalog.tasks["load"]
+catalog.workflow("loads", Steps(RunTask(hello), RunTask(load)))
+catalog.schedule("load-daily", load, "cron(0 5 * * ? *)")
+catalog.schedule("loads-daily", catalog.workflows["loads"], "cron(0 5 * * ? *)")
+"""
+    module.write_text(module.read_text() + more)
+    message = (
+        "nightferry: Task 'load' requires the secret 'load/key' (PASSWORD), which this machine does not have. "
+        "Store it: nightferry secrets set load/key\n"
+    )
+    period = ("--from", "2026-01-01", "--to", "2026-01-02")
+    for command in (
+        ("run", "load"),
+        ("run", "load", "--dry-run"),
+        ("run", "load", "--detach"),
+        ("start", "loads"),
+        ("backfill", "load-daily", *period),
+        ("backfill", "loads-daily", *period),
+    ):
+        ended = nightferry(root, *command)
+        assert (ended.returncode, ended.stderr) == (2, message), command
+    recorded = json.loads(nightferry(root, "status", "--json").stdout)
+    assert (recorded["executions"], recorded["runs"]) == ([], [])
+    with_input(root, "secret", "secrets", "set", "load/key")
+    assert nightferry(root, "run", "load", "--dry-run").returncode == 0
+
+
+def test_env_names_the_variables_that_each_start_must_supply(root: Path) -> None:
+    module = next(root.glob("toy_*.py"))
+    more = 'catalog.task("dated", command=["sh"], env={"OUT": "x"}, required_at_start=["DAY", "OUT_DAY"])\n'
+    module.write_text(module.read_text() + more)
+    lines = nightferry(root, "env", "dated").stdout.splitlines()
+    assert lines[-2:] == ["# DAY: required at each start", "# OUT_DAY: required at each start"]
+    assert json.loads(nightferry(root, "env", "dated", "--json").stdout)["required_at_start"] == ["DAY", "OUT_DAY"]
+
+
+def test_doctor_names_the_webhooks_of_notices(root: Path) -> None:
+    file = root / "environments" / "local.toml"
+    file.write_text(file.read_text() + '\n[notices.failures]\nslack = "notices/slack"\n')
+    with_input(root, "secret", "secrets", "set", "load/key")
+    found = {one["name"]: one for one in json.loads(nightferry(root, "doctor", "--json").stdout)}
+    assert found["notices/slack"]["verdict"] == "ok"
+    assert found["notices/slack"]["detail"].startswith("optional, not set. Used by notices of failures to Slack. Store")
+    with_input(root, "https://hooks.example.org/x", "secrets", "set", "notices/slack")
+    found = {one["name"]: one for one in json.loads(nightferry(root, "doctor", "--json").stdout)}
+    assert found["notices/slack"]["detail"] == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,7 +72,11 @@ def env(
     find = _find_on_aws if environment.backend == "aws" else _find_locally
     found = find(project, environment, declared)
     secrets = _read_secrets(project, declared) if show_secrets else {}
-    text = _format_json(task, env, found, secrets) if as_json else "".join(_format_lines(found, secrets))
+    later = [name for name in declared.required_at_start if name not in found.values]
+    if as_json:
+        text = _format_json(task, env, found, secrets, later)
+    else:
+        text = "".join([*_format_lines(found, secrets), *(f"# {name}: required at each start\n" for name in later)])
     if output is not None:
         _write_private(output, text)
         print_status(f"Wrote {output} (mode 600).")
@@ -124,12 +128,20 @@ def _read_secrets(project: Project, task: Task) -> dict[str, str]:
     return secrets.read_values(project.state, {**project.catalog.secrets, **task.secrets}, f"task '{task.name}'")
 
 
-def _format_json(task: str, env: str, found: _Variables, secrets: Mapping[str, str]) -> str:
+def _format_json(
+    task: str, env: str, found: _Variables, secrets: Mapping[str, str], required_at_start: Sequence[str]
+) -> str:
     shown = {
         variable: {**place, **({"value": secrets[variable]} if variable in secrets else {})}
         for variable, place in found.secrets.items()
     }
-    document = {"task": task, "environment": env, "variables": dict(found.values), "secrets": shown}
+    document = {
+        "task": task,
+        "environment": env,
+        "variables": dict(found.values),
+        "secrets": shown,
+        "required_at_start": required_at_start,
+    }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from nightferry.catalog.catalog import Catalog
-from nightferry.catalog.declarations import Secret
 from nightferry.catalog.secret_users import SecretUse, find_secrets, format_set_command
 from nightferry.cli.terminal.options import AsJson, Env, print_json, print_status
 from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
+from nightferry.environments.recipients import find_webhooks
 from nightferry.errors import NightferryError, UnknownName
 
 _LONGEST_VALUE = 100_000  # Linux limits a variable with its name to 131,072 bytes (execve(2), MAX_ARG_STRLEN)
@@ -113,20 +113,12 @@ def _find(project: Project, environment: Environment) -> dict[str, SecretUse]:
     Webhooks are optional on this machine, where only test notices are sent.
     """
     if environment.aws is None:
-        return find_secrets(project.catalog, services=True) | _find_webhooks(environment)
+        return find_secrets(project.catalog, services=True) | find_webhooks(environment.notices, optional=True)
     found = find_secrets(project.catalog, services=False)
     return {
         name: SecretUse(use.secret, use.users, use.optional and name not in environment.aws.secrets)
         for name, use in found.items()
-    } | _find_webhooks(environment)
-
-
-def _find_webhooks(environment: Environment) -> dict[str, SecretUse]:
-    found: dict[str, tuple[str, ...]] = {}
-    for topic, recipients in environment.notices.items():
-        for chat, secret in recipients.webhooks:
-            found[secret] = (*found.get(secret, ()), f"notices of {topic} to {chat.capitalize()}")
-    return {name: SecretUse(Secret(name), users, environment.aws is None) for name, users in found.items()}
+    } | find_webhooks(environment.notices, optional=False)
 
 
 def _format_users(catalog: Catalog, use: SecretUse) -> str:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
+from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.tables import print_rows
@@ -42,7 +43,10 @@ class _Upcoming:
 
 def next_fires(
     schedule: Annotated[
-        str | None, typer.Argument(help="A declared schedule. Default: all.", metavar="SCHEDULE")
+        str | None,
+        typer.Argument(
+            help="A declared schedule. Default: all.", metavar="SCHEDULE", autocompletion=complete_schedule
+        ),
     ] = None,
     env: Env = "local",
     count: Annotated[int, typer.Option(help="Number of fires for each schedule.", min=1)] = 3,

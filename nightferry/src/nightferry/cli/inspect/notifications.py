@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nightferry.catalog.secret_users import format_set_command
+from nightferry.cli.terminal.completion import complete_topic
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
 from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.aws_resources import AwsResources
@@ -73,7 +74,14 @@ def notifications(
 
 @app.command(name="test")
 def send_test(
-    topic: Annotated[str, typer.Argument(help="Name of a topic of the catalog.", metavar="TOPIC")],
+    topic: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a topic of the catalog.",
+            metavar="TOPIC",
+            autocompletion=complete_topic,
+        ),
+    ],
     env: Env = "local",
     as_json: AsJson = False,
 ) -> None:

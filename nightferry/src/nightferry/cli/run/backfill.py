@@ -15,6 +15,7 @@ import typer
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
 from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
+from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
@@ -39,7 +40,12 @@ class InvalidRange(NightferryError):
 
 @app.command("backfill")
 def backfill(
-    schedule: Annotated[str, typer.Argument(help="A declared schedule; see nightferry schedules.", metavar="SCHEDULE")],
+    schedule: Annotated[
+        str,
+        typer.Argument(
+            help="A declared schedule; see nightferry schedules.", metavar="SCHEDULE", autocompletion=complete_schedule
+        ),
+    ],
     begin: Annotated[
         str,
         typer.Option(

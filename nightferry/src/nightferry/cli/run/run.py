@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperCommand
 
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.log_lines import read_result
 from nightferry.cli.run.task_help import format_task_help
-from nightferry.cli.run.task_options import CommandOptions, TaskOptions, find_task, rewrite
+from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.inputs import describe_run
 from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
@@ -22,13 +21,15 @@ from nightferry.errors import CatalogNotFound
 _HELP_OPTIONS = frozenset({"--help", "-h"})
 
 
-class RunCommand(TyperCommand):
+class RunCommand(TaskCommand):
     """The command with an option for each setting of its task, which its help describes."""
 
     _task_help = ""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after the settings of the task have become variables."""
+        if ctx.resilient_parsing:  # for the completion of a command line that is not complete
+            return super().parse_args(ctx, args)
         options = CommandOptions.read(self.params)
         words = args[: args.index("--")] if "--" in args else args
         wants_help = bool(_HELP_OPTIONS & {*words})

@@ -14,7 +14,7 @@ from rich.console import Console
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import get_task
-from nightferry.cli.run.task_options import TaskOptions
+from nightferry.cli.run.task_options import TaskCommand, TaskOptions
 from nightferry.cli.terminal.completion import complete_environment, complete_task
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
@@ -40,7 +40,7 @@ class UsageError(NightferryError):
     """The command line does not match ENV TASK AUTHOR [COMMAND …]. The message has the reason."""
 
 
-@app.command()
+@app.command(cls=TaskCommand)
 def run_ecs_task(
     env: Annotated[
         str,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, WorkflowExecution
+from nightferry.cli.terminal.completion import complete_workflow
 from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
@@ -18,7 +19,12 @@ from nightferry.environments.project import Project
 
 
 def start(
-    workflow: Annotated[str, typer.Argument(help="A declared workflow; see nightferry workflows.", metavar="WORKFLOW")],
+    workflow: Annotated[
+        str,
+        typer.Argument(
+            help="A declared workflow; see nightferry workflows.", metavar="WORKFLOW", autocompletion=complete_workflow
+        ),
+    ],
     env: Env = "local",
     input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}",
     detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,

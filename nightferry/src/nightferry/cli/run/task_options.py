@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from typer.core import TyperCommand
+
 from nightferry.backend.request_checks import get_task
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import PARAMETER_PATH, SCHEDULED_AT_VARIABLE, format_option, is_secret
+from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
 _SWITCH_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0"})  # that pydantic reads as bool
@@ -125,3 +128,27 @@ def _iterate(words: Sequence[str], options: CommandOptions) -> Iterator[tuple[st
             return
         yield word, is_value
         is_value = not is_value and word in options.with_value
+
+
+class TaskCommand(TyperCommand):
+    """A command whose argument ``task`` is a task: the shell completes the options of its settings."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. For a completion, the settings of the task among them are not known and are ignored."""
+        if ctx.resilient_parsing:
+            ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options of the command and of the task that start with ``incomplete``."""
+        found = super().shell_complete(ctx, incomplete)
+        if not incomplete.startswith("-"):
+            return found
+        try:
+            catalog = Project.find().catalog
+        except NightferryError:
+            return found
+        task = catalog.tasks.get(ctx.params.get("task"))
+        options = [] if task is None else sorted(TaskOptions.read(catalog, task).variables)
+        make_item = type(super().shell_complete(ctx, "--")[0])  # each command has --help; the class is not public
+        return [*found, *(make_item(option) for option in options if option.startswith(incomplete))]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -20,7 +21,26 @@ def complete_environment(incomplete: str) -> Iterable[str]:
 
 def complete_task(incomplete: str) -> Iterable[str]:
     """Return the declared tasks whose names start with ``incomplete``."""
+    return _complete(incomplete, lambda catalog: catalog.tasks)
+
+
+def complete_workflow(incomplete: str) -> Iterable[str]:
+    """Return the declared workflows whose names start with ``incomplete``."""
+    return _complete(incomplete, lambda catalog: catalog.workflows)
+
+
+def complete_schedule(incomplete: str) -> Iterable[str]:
+    """Return the declared schedules whose names start with ``incomplete``."""
+    return _complete(incomplete, lambda catalog: catalog.schedules)
+
+
+def complete_topic(incomplete: str) -> Iterable[str]:
+    """Return the declared topics whose names start with ``incomplete``."""
+    return _complete(incomplete, lambda catalog: catalog.topics)
+
+
+def _complete(incomplete: str, find: Callable[[Catalog], Iterable[str]]) -> list[str]:
     try:
-        return [name for name in sorted(Project.find().catalog.tasks) if name.startswith(incomplete)]
+        return [name for name in sorted(find(Project.find().catalog)) if name.startswith(incomplete)]
     except NightferryError:
         return []

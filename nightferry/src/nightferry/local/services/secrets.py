@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.catalog.secret_users import format_set_command
 from nightferry.environments.state_folder import create_state_folder
@@ -42,6 +43,13 @@ def write(state: Path, name: str, value: str) -> None:
 def exists(state: Path, name: str) -> bool:
     """Return True if this machine has the secret."""
     return get_path(state, name).is_file()
+
+
+def check_available(state: Path, catalog: Catalog, tasks: Iterable[str]) -> None:
+    """Check that this machine has the secrets that tasks require. Raises :class:`MissingSecret`."""
+    for name in tasks:
+        if (task := catalog.tasks.get(name)) is not None:
+            read_values(state, {**catalog.secrets, **task.secrets}, f"Task '{name}'")
 
 
 def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[str, str]:
