@@ -45,6 +45,8 @@ SCHEDULED_AT_VARIABLE = "SCHEDULED_AT"
 """The time for which a schedule or a backfill started the run, as :func:`format_scheduled_time` returns it."""
 SCHEDULE_VARIABLE = "NIGHTFERRY_SCHEDULE"
 """The name of the schedule that started the run, or for which a backfill started it."""
+EVENTS_VARIABLE = "NIGHTFERRY_EVENTS"
+"""The number of the file descriptor on which the engine reads the run's events. The job's process never has it."""
 
 INPUT_VARIABLES: Mapping[str, str] = MappingProxyType(
     {
@@ -74,6 +76,7 @@ SUPPLIED_VARIABLES = frozenset(
     {
         ATTEMPT_VARIABLE,
         ENVIRONMENT_VARIABLE,
+        EVENTS_VARIABLE,
         EXECUTION_VARIABLE,
         LEASE_VARIABLE,
         OVERLAP_VARIABLE,
@@ -93,7 +96,7 @@ SUPPLIED_VARIABLES = frozenset(
 PROTECTED_VARIABLES = frozenset({PRIVACY_VARIABLE, SECRETS_VARIABLE})
 """The supplied variables that no start may override, because they decide what the output shows."""
 
-IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
+IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EVENTS_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
 """The supplied variables that identify one start. The others are the same in each run of a task."""
 
 
@@ -309,12 +312,17 @@ The state that reads it has the result as an escaped text, up to twice as long, 
 
 
 class LogEvent(StrEnum):
-    """The values of the log field ``event`` by which other components recognize a line of the job runtime."""
+    """The values of the log field ``event`` that only lines of the job runtime have.
+
+    Other components recognize events by them. In a line that a job logs with one, the field is called ``event_``.
+    """
 
     ENDED = "ended"
+    KILLED = "killed"
     PROGRESS = "progress"
     RESULT = "result"
     SKIPPED = "skipped"
+    STARTED = "started"
 
 
 # ── Names on AWS ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,13 +6,12 @@
     time limit   → TimeLimitReached in the main thread  → cleanup → exit 124     after 10 s: killed, exit 124
 
 A main thread that waits in C code receives no exception, so another thread ends the process after the grace period.
-If the C code also holds the global interpreter lock, no Python thread can run, and a timer of the C library calls
-``_exit`` instead.
+If the C code also holds the global interpreter lock, no Python thread can run, and the supervisor
+(:mod:`nightferry.job.supervision`) kills the process instead.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -21,7 +20,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from nightferry.contract import ExitCode
+from nightferry.contract import LogEvent
 from nightferry.job.errors import Stopped, TimeLimitReached
 from nightferry.job.tracebacks import format_stack
 
@@ -30,7 +29,7 @@ STOP_GRACE_SECONDS = 25.0
 LIMIT_GRACE_SECONDS = 10.0
 """Time for cleanup after the time limit."""
 LAST_GRACE_SECONDS = 5.0
-"""Additional time after which the C library ends the process, if no Python thread has done so."""
+"""Additional time after which the supervisor kills the process, if no Python thread has ended it."""
 EXIT_GRACE_SECONDS = 10.0
 """Time for threads and exit handlers to end after the job has ended."""
 
@@ -60,9 +59,6 @@ class Limits:
         }
         if self.time_limit is not None:
             self._run_after(self.time_limit, self.end_time)
-            if self.may_end_process:
-                last = self.time_limit + LIMIT_GRACE_SECONDS + LAST_GRACE_SECONDS
-                _exit_without_python_after(last, ExitCode.TIME_LIMIT)
 
     def stop(self, reason: type[Stopped], grace: float) -> None:
         """Raise ``reason`` in the main thread, and kill the process after ``grace`` seconds.
@@ -130,45 +126,5 @@ class Limits:
 
 def exit_now(code: int, reason: str) -> None:
     """Exit at once, without cleanup."""
-    _log.critical("process killed: %s", reason, extra={"event": "killed", "exit_code": int(code)})
+    _log.critical("process killed: %s", reason, extra={"event": LogEvent.KILLED, "exit_code": int(code)})
     os._exit(code)
-
-
-# ── without Python ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _SignalEvent(ctypes.Structure):
-    """``struct sigevent`` of Linux's C libraries, with a function that the library calls in its own thread."""
-
-    _fields_ = (
-        ("value", ctypes.c_void_p),
-        ("signo", ctypes.c_int),
-        ("notify", ctypes.c_int),
-        ("function", ctypes.c_void_p),
-        ("attributes", ctypes.c_void_p),
-        ("padding", ctypes.c_byte * 32),
-    )
-
-
-class _TimerValue(ctypes.Structure):
-    """``struct itimerspec``: repeat and first expiry, each in seconds and nanoseconds."""
-
-    _fields_ = tuple((name, ctypes.c_long) for name in ("repeat_s", "repeat_ns", "first_s", "first_ns"))
-
-
-_SIGEV_THREAD = 2
-_CLOCK_MONOTONIC = 1
-
-
-def _exit_without_python_after(seconds: float, code: int) -> None:
-    """Make the C library call ``_exit(code)`` after ``seconds``, which no Python or C code can delay."""
-    if not sys.platform.startswith("linux"):
-        return
-    library = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(library, "timer_create"):
-        return
-    event = _SignalEvent(value=code, notify=_SIGEV_THREAD, function=ctypes.cast(library._exit, ctypes.c_void_p).value)
-    timer = ctypes.c_void_p()
-    value = _TimerValue(first_s=int(seconds), first_ns=int(seconds % 1 * 1e9))
-    if library.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) == 0:
-        library.timer_settime(timer, 0, ctypes.byref(value), None)

@@ -12,22 +12,26 @@ import json
 import logging
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
+from nightferry.contract import LogEvent
 from nightferry.job.error_facts import get_type_name
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
 from nightferry.job.tracebacks import format_traceback
 
-_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields", "is_event"}
 _RESERVED_KEYS = frozenset(
     {"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"}
 )
+
+_EVENTS = list(LogEvent)  # as a list, which accepts values that have no hash
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -54,7 +58,10 @@ def get_logger(name: str) -> logging.Logger:
 
 
 class JsonFormatter(logging.Formatter):
-    """A formatter that renders a record as a redacted JSON object."""
+    """A formatter that renders a record as a redacted JSON object.
+
+    The attribute ``is_event`` of a record is set if its line is about an event of the runtime (:class:`LogEvent`).
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
@@ -73,21 +80,32 @@ class JsonFormatter(logging.Formatter):
                 logging.makeLogRecord({"name": record.name, "levelname": "ERROR", "msg": message, "place": place})
             )
 
+    def format_text(self, logger: str, level: str, message: str) -> str:
+        """Return a line with a redacted message that is written now."""
+        return _encode(self._start_line(time.time(), level, logger, message))
+
     def _render(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": redactor.redact_text(_format_message(record)),
-        } | self._identity
+        message = redactor.redact_text(_format_message(record))
+        line = self._start_line(record.created, record.levelname, record.name, message)
         others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
+            if name == "event" and value in _EVENTS:
+                is_event = vars(record)["is_event"] = isinstance(value, LogEvent)
+                name = "event" if is_event else "event_"
             line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.redact_value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             line["exception"] = get_type_name(error)
             line["traceback"] = format_traceback(error)
-        return json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…")
+        return _encode(line)
+
+    def _start_line(self, at: float, level: str, logger: str, message: str) -> dict[str, Any]:
+        when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        return {"time": when, "level": level, "logger": logger, "message": message} | self._identity
+
+
+def _encode(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…")
 
 
 def _format_message(record: logging.LogRecord) -> str:
@@ -139,13 +157,12 @@ class _LogStream(io.TextIOBase):
             self.write("\n")
 
 
-def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packages: Iterable[str]) -> None:
-    """Write all output of the process as JSON lines to ``stream``.
+def configure(runtime: Runtime, handler: logging.Handler, levels: Mapping[str, int], packages: Iterable[str]) -> None:
+    """Pass all output of the process as JSON lines to ``handler``.
 
     This includes printed text, warnings and uncaught errors of threads. The loggers of ``packages`` have level INFO and
     all others WARNING, unless ``levels`` sets the level of a logger.
     """
-    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(runtime))
     root = logging.getLogger()
     root.handlers[:] = [handler]

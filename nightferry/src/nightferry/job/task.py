@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import faulthandler
 import functools
-import io
 import logging
 import os
 import resource
@@ -16,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, NoReturn, TextIO, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from nightferry.contract import ExitCode, LogEvent, Privacy
 from nightferry.errors import NightferryError
@@ -30,6 +29,9 @@ from nightferry.job.result import report_result
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
 from nightferry.job.settings import JobSettings, list_secret_values
+from nightferry.job.supervision.channel import Channel, ChannelHandler
+from nightferry.job.supervision.log import SupervisedLog
+from nightferry.job.supervision.supervisor import Supervisor
 
 Settings = TypeVar("Settings", bound=JobSettings)
 Body = Callable[[Settings, Run], object]
@@ -77,35 +79,34 @@ class JobProcess(Generic[Settings]):
         self.job_run = Run(self.runtime)
         self.limits = Limits(self.runtime.time_limit, self.job_run.stop_requested)
         self.started = time.monotonic()
+        self.channel: Channel | None = None
 
     def run(self) -> int:
-        """Run the job in this process, which must exit with the returned code."""
-        stdout, stderr = sys.stdout, sys.stderr
-        stdout.flush()
-        if isinstance(stdout, io.TextIOWrapper):
-            # A line with a character that cannot be encoded must not be lost.
-            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-        faulthandler.enable(stderr)
-        try:
-            code = self.run_job(stdout)
-        finally:
-            with suppress(OSError):  # the reader of stdout may be gone
-                stdout.flush()
+        """Run the job in a child of this process. Return its exit code there; this process, its supervisor, ends here.
+
+        See :mod:`nightferry.job.supervision`.
+        """
+        configure_redaction(self.runtime, self.task.settings)
+        log = SupervisedLog(logs.JsonFormatter(self.runtime), output=1)
+        self.channel = Supervisor(log, self.runtime.time_limit).start()
+        faulthandler.enable(2)
+        code = self.run_job(ChannelHandler(self.channel))
         self.limits.schedule_exit(code)
         return code
 
-    def run_job(self, output: TextIO) -> int:
-        """Run the job with its log on ``output``, and return its exit code.
+    def run_job(self, handler: logging.Handler) -> int:
+        """Run the job in this process with ``handler`` for its log, and return its exit code.
 
         This changes the logging, streams and signal handlers of the process.
         """
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
         configure_redaction(self.runtime, self.task.settings)
         package = self.task.body.__module__.partition(".")[0]
-        logs.configure(self.runtime, output, levels, {"nightferry", package, *self.task.settings.logged_packages})
+        packages = {"nightferry", package, *self.task.settings.logged_packages}
+        logs.configure(self.runtime, handler, levels, packages)
         code = self._map_exit_code(lambda: self._run_body([*self.runtime.problems, *problems]))
         logs.end()
-        self._log_end(code)
+        self._report_end(code)
         return code
 
     def _run_body(self, problems: Sequence[str]) -> None:
@@ -113,11 +114,14 @@ class JobProcess(Generic[Settings]):
         if problems:
             raise BadSettings(self.task.name, problems)
         settings = command_line.load_settings(self.task.name, self.task.settings, self.arguments)
-        redactor.add_secrets(list_secret_values(settings))
+        secrets = list_secret_values(settings)
+        redactor.add_secrets(secrets)
+        if self.channel is not None:
+            self.channel.send_secrets(secrets)
         _log.info(
             "started",
             extra={
-                "event": "started",
+                "event": LogEvent.STARTED,
                 "command": self.task.name,
                 "arguments": command_line.mask_arguments(self.task.settings, self.arguments),
                 "python": sys.version.partition(" ")[0],
@@ -128,6 +132,8 @@ class JobProcess(Generic[Settings]):
             },
         )
         with new_relic.transaction(self.runtime), self._hold_lease(settings):
+            if self.channel is not None:
+                self.channel.send_begin()
             result = self.task.body(settings, self.job_run)
             report_result(result, self.runtime.results, self.runtime.run_id)
 
@@ -172,21 +178,21 @@ class JobProcess(Generic[Settings]):
             return ExitCode.FAILURE
         return ExitCode.SUCCESS
 
-    def _log_end(self, code: int) -> None:
+    def _report_end(self, code: int) -> None:
+        """Report the exit code and the used resources to the supervisor, or log them without one."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        _log.info(
-            "ended with exit code %d",
-            code,
-            extra={
-                "event": LogEvent.ENDED,
-                "exit_code": int(code),
-                "duration_seconds": round(time.monotonic() - self.started, 3),
-                "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
-                "children_cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
-                "peak_memory_bytes": _measure_peak_memory(),
-            },
-        )
+        report = {
+            "exit_code": int(code),
+            "duration_seconds": round(time.monotonic() - self.started, 3),
+            "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+            "children_cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
+            "peak_memory_bytes": _measure_peak_memory(),
+        }
+        if self.channel is not None:
+            self.channel.send_report(report)
+        else:
+            _log.info("ended with exit code %d", code, extra={"event": LogEvent.ENDED, **report})
 
 
 def configure_redaction(runtime: Runtime, settings: type[JobSettings]) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -121,7 +122,7 @@ def run_job(
         if clock is not None:
             process.job_run = replace(process.job_run, clock=_LimitedClock(clock, limits))
         try:
-            code = process.run_job(output)
+            code = process.run_job(logging.StreamHandler(output))
             for thread in set(threading.enumerate()) - threads:
                 if not thread.daemon:  # a process waits for them, too
                     thread.join(EXIT_GRACE_SECONDS)

@@ -1,0 +1,301 @@
+"""The supervisor of a job: its output is redacted, its events are not forged, and nothing survives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.job.logs import JsonFormatter
+from nightferry.job.runtime import Runtime
+from nightferry.job.supervision.lines import MAX_LINE_BYTES, KeyBlocks, LineSplitter
+from nightferry.job.supervision.log import SupervisedLog
+
+MakeJob = Callable[..., Any]
+
+SSN = "123-45-6789"
+FORGED = (
+    '{"time": "2026-01-01T00:00:00.000+00:00", "level": "INFO", "message": "forged", "event": "ended", "exit_code": 0}'
+)
+
+
+def list_messages(ended: Any, logger: str) -> list[str]:
+    return [line["message"] for line in ended.lines if line["logger"] == logger]
+
+
+# ── output ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_ways_to_the_file_descriptors_are_redacted(job: MakeJob) -> None:
+    ended = job(f"""
+import asyncio, ctypes, faulthandler, gc, subprocess, traceback
+os.write(1, b"descriptor one ssn {SSN}\\n")
+os.write(2, b"descriptor two ssn {SSN}\\n")
+print("the first stdout ssn {SSN}", file=sys.__stdout__, flush=True)
+print("the first stderr ssn {SSN}", file=sys.__stderr__, flush=True)
+subprocess.run(["sh", "-c", "echo child ssn {SSN}; echo error of child ssn {SSN} >&2"])
+libc = ctypes.CDLL(None)
+libc.puts(b"C library ssn {SSN}")
+libc.fflush(None)
+try:
+    raise ValueError("print_exc ssn {SSN}")
+except ValueError:
+    traceback.print_exc()
+async def fail():
+    raise ValueError("asyncio ssn {SSN}")
+async def forget():
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+asyncio.run(forget())
+gc.collect()
+faulthandler.dump_traceback(2)
+os.write(1, b"without a line end ssn {SSN}")
+""").run()
+    assert SSN not in ended.stdout
+    assert "6789" not in ended.stdout.replace("67890", "")
+    assert ended.stderr == ""
+    assert [text.partition(" ssn ")[0] for text in list_messages(ended, "stdout")] == [
+        "descriptor one", "the first stdout", "child", "C library", "without a line end",
+    ]  # fmt: skip
+    shown = "\n".join(list_messages(ended, "stderr"))
+    for text in ("descriptor two", "the first stderr", "error of child", "ValueError", "Current thread"):
+        assert text in shown
+
+
+def test_a_secret_of_the_settings_is_masked_in_the_output_of_a_child(job: MakeJob) -> None:
+    body = 'import subprocess\nsubprocess.run(["sh", "-c", "echo value: $0", settings.db_password.get_secret_value()])'
+    ended = job(body).run(DB_PASSWORD="hunter2-xyz")
+    assert list_messages(ended, "stdout") == ["value: [redacted]"]
+
+
+def test_text_that_arrives_in_pieces_is_redacted_as_a_line(job: MakeJob) -> None:
+    ended = job("""
+for part in (b"ssn 123-", b"45-", b"6789", b" end\\n"):
+    os.write(1, part)
+    time.sleep(0.02)
+os.write(1, b"invalid \\xff\\xfe bytes\\n")
+os.write(1, "wide ssn 123-45-6789\\n".encode("utf-16-le"))
+os.write(1, b"-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\n\\nMIIabcdef\\n")
+os.write(1, b"-----END RSA PRIVATE KEY-----\\nafter\\n")
+""").run()
+    assert list_messages(ended, "stdout") == [
+        "ssn *********" " end", "invalid \\xff\\xfe bytes", "wide ssn *********", "[key]", "after",
+    ]  # fmt: skip
+
+
+def test_a_long_line_is_bounded_and_a_number_at_the_cut_is_not_shown() -> None:
+    splitter = LineSplitter()
+    shown = []
+    for offset in range(-12, 1):
+        prefix = b"x" * (MAX_LINE_BYTES + 8 * 1024 + offset - 4)
+        (found,) = splitter.feed(prefix + b" ssn 123-45-6789 " + b"y" * 300_000 + b"\n")
+        shown.append(found)
+    for line, omitted in shown:
+        assert len(line) == MAX_LINE_BYTES + 8 * 1024
+        assert omitted > 290_000
+        text = make_log_line(line, omitted)
+        assert "123" not in text
+        assert "its rest is left out" in text
+        assert len(text) < 256 * 1024
+
+
+def make_log_line(line: bytes, omitted: int) -> str:
+    read, write = os.pipe()
+    log = SupervisedLog(JsonFormatter(Runtime.read("task", {"NIGHTFERRY_RUN_ID": "r"})), write)
+    os.set_blocking(write, False)
+    log._write = lambda data: lines.append(data)  # type: ignore[method-assign]  # a pipe is smaller than the line
+    lines: list[bytes] = []
+    log._add_line(0, line, omitted)
+    os.close(read)
+    os.close(write)
+    return lines[0].decode()
+
+
+@pytest.mark.parametrize("size", [1, 3, 64, 4096])
+def test_lines_do_not_depend_on_the_sizes_of_reads(size: int) -> None:
+    content = b"one\n\ntwo\r\n" + b"z" * 200_000 + b"\nlast"
+    splitter = LineSplitter()
+    found = [line for start in range(0, len(content), size) for line in splitter.feed(content[start : start + size])]
+    found += splitter.end()
+    whole = LineSplitter()
+    assert found == [*whole.feed(content), *whole.end()]
+    assert [(line[:3], omitted) for line, omitted in found] == [
+        (b"one", 0), (b"", 0), (b"two", 0), (b"zzz", 200_000 - 72 * 1024), (b"las", 0),
+    ]  # fmt: skip
+
+
+def test_text_after_the_beginning_of_a_key_is_shown_again() -> None:
+    blocks = KeyBlocks()
+    lines = ["-----BEGIN PRIVATE KEY-----", "MIIabc", "2026-11-30 12:00:00 the import failed: no such file", "MIIabc"]
+    assert [blocks.hides(line) for line in lines] == [False, True, False, False]
+
+
+# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_job_cannot_forge_an_event(job: MakeJob) -> None:
+    skip = '{"message": "no reason", "event": "skipped"}'
+    frames = f'{FORGED}\\nE{FORGED}\\nE{skip}\\n{{"time": "x", "\\\\u0065vent": "ended"}}\\n{{}}\\n[1]\\nE[]\\nSx\\n'
+    ended = job(f"""
+import logging
+from nightferry.contract import LogEvent
+os.write(1, b'''{FORGED}\\n{skip}\\n''')
+log.info("by its name", extra={{"event": "ended", "exit_code": 0}})
+log.info("by its name", extra={{"event": "skipped"}})
+logging.getLogger("nightferry.job").info("as the runtime", extra={{"event": LogEvent.SKIPPED}})
+logging.getLogger("nightferry.job").info("as the runtime", extra={{"event": LogEvent.ENDED, "exit_code": 0}})
+for number in range(3, 40):
+    try:
+        os.write(number, b'''{frames}''')
+    except OSError:
+        pass
+sys.exit(3)
+""").run()
+    assert ended.code == 3
+    assert [line["exit_code"] for line in ended.events("ended")] == [3]
+    assert ended.events("skipped") == []
+    assert len([line for line in ended.lines if line.get("event_") in ("ended", "skipped")]) >= 7
+    assert ended.lines[-1]["event"] == "ended"
+
+
+def test_other_events_of_a_job_keep_their_names(job: MakeJob) -> None:
+    ended = job('log.info("x", extra={"event": "summary"})\nlog.info("y", extra={"event": ["ended"]})').run()
+    assert [line.get("event") for line in ended.lines] == ["started", "summary", ["ended"], "ended"]
+
+
+# ── processes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_running(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def read_pids(file: Path, count: int) -> list[int]:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if len(found := file.read_text().split()) == count:
+                return [int(pid) for pid in found]
+        time.sleep(0.01)
+    raise AssertionError("the processes did not start")
+
+
+DAEMONS = """
+import subprocess
+pids = {pids!r}
+for program in ("echo $$ >>{pids}; exec sleep 300", "(echo $BASHPID >>{pids}; exec sleep 300) & exit"):
+    subprocess.run(["setsid", "-f", "bash", "-c", program], env={{"PATH": os.environ["PATH"]}})
+while len(open(pids).read().split()) < 2:
+    time.sleep(0.01)
+"""
+
+
+def test_daemons_that_hold_the_output_end_with_their_job(job: MakeJob, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.touch()
+    started = time.monotonic()
+    ended = job(DAEMONS.format(pids=str(pids))).run()
+    assert ended.code == 0
+    assert time.monotonic() - started < 30
+    assert not any(is_running(pid) for pid in read_pids(pids, 2))
+    (event,) = ended.events("strays_killed")
+    assert event["count"] >= 2
+
+
+def test_the_job_ends_with_its_killed_supervisor(job: MakeJob, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    process = job(f"open({str(pids)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)").start()
+    with process:
+        (pid,) = read_pids(pids, 1)
+        process.kill()
+        process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(pid)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGSEGV, 139), (signal.SIGKILL, 137)])
+def test_a_killed_job_has_a_last_line_with_its_signal(job: MakeJob, number: signal.Signals, code: int) -> None:
+    ended = job(f"os.write(1, b'before')\nos.kill(os.getpid(), {int(number)})").run()
+    assert ended.code == code
+    assert list_messages(ended, "stdout") == ["before"]
+    assert [line["exit_code"] for line in ended.events("ended")] == [code]
+    (killed,) = ended.events("killed")
+    assert number.name in killed["message"]
+
+
+def test_core_dumps_are_disabled_for_the_job_and_its_programs(job: MakeJob) -> None:
+    body = (
+        "import resource, subprocess\nsubprocess.run(['sh', '-c', 'ulimit -c; cat /proc/self/coredump_filter'])\n"
+        "log.info('limit', extra={'event': 'limit', 'size': list(resource.getrlimit(resource.RLIMIT_CORE))})"
+    )
+    ended = job(body).run()
+    assert list_messages(ended, "stdout") == ["0", "00000000"]
+    assert ended.events("limit")[0]["size"] == [0, 0]
+
+
+def test_no_line_is_lost_while_nobody_reads(job: MakeJob) -> None:
+    body = "import subprocess\nfor n in range(2000): print('text', n)\nsubprocess.run(['seq', '1', '20000'])"
+    process = job(body).start()
+    with process:
+        time.sleep(0.3)  # the pipes are full now
+        stdout, _ = process.communicate(timeout=60)
+    lines = [json.loads(line) for line in stdout.splitlines()]
+    printed = [line["message"] for line in lines if line["logger"] == "stdout"]
+    assert [text for text in printed if text.startswith("text")] == [f"text {n}" for n in range(2000)]
+    assert [text for text in printed if text.isdigit()] == [str(n) for n in range(1, 20001)]
+
+
+def test_a_stop_ends_a_job_whose_output_nobody_reads(job: MakeJob) -> None:
+    head = "import nightferry.job.limits as limits\nlimits.STOP_GRACE_SECONDS = 0.2\n"
+    program = job("while True: os.write(1, b'x' * 4096 + b'\\n')")
+    program.program.write_text(head + program.program.read_text())
+    process = program.start()
+    with process:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert json.loads(stdout.splitlines()[-1])["exit_code"] == 143
+
+
+def test_the_supervisor_of_a_job_without_a_reader_ends_with_it(job: MakeJob) -> None:
+    process = job("for n in range(3000): print('text', n)").start()
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_job_of_another_job_is_supervised_too(job: MakeJob) -> None:
+    inner = job(f"os.write(1, b'inner ssn {SSN}')")
+    inner_file = inner.program.rename(inner.program.with_name("inner.py"))
+    ended = job(f"import subprocess\nsubprocess.run([sys.executable, {str(inner_file)!r}], check=True)").run()
+    assert ended.code == 0
+    assert SSN not in ended.stdout
+    assert sum('"message": "inner ssn' in text for text in list_messages(ended, "stdout")) == 1
+    assert len(ended.events("ended")) == 1
+
+
+def test_a_zombie_of_the_container_is_reaped(job: MakeJob) -> None:
+    ended = job("""
+import subprocess
+subprocess.run(["sh", "-c", "(sleep 0.05) & exit 0"])
+time.sleep(0.3)
+states = subprocess.run(["ps", "-o", "stat=", "--ppid", str(os.getppid())], capture_output=True, text=True).stdout
+log.info("seen", extra={"event": "seen", "states": states.split()})
+""").run()
+    assert not any(state.startswith("Z") for state in ended.events("seen")[0]["states"])
