@@ -21,6 +21,7 @@ from nightferry.job.supervision.log import SupervisedLog
 MakeJob = Callable[..., Any]
 
 SSN = "123-45-6789"
+STRICT = {"NIGHTFERRY_PRIVACY": "strict"}
 FORGED = (
     '{"time": "2026-01-01T00:00:00.000+00:00", "level": "INFO", "message": "forged", "event": "ended", "exit_code": 0}'
 )
@@ -58,7 +59,7 @@ asyncio.run(forget())
 gc.collect()
 faulthandler.dump_traceback(2)
 os.write(1, b"without a line end ssn {SSN}")
-""").run()
+""").run(**STRICT)
     assert SSN not in ended.stdout
     assert "6789" not in ended.stdout.replace("67890", "")
     assert ended.stderr == ""
@@ -85,7 +86,7 @@ os.write(1, b"invalid \\xff\\xfe bytes\\n")
 os.write(1, "wide ssn 123-45-6789\\n".encode("utf-16-le"))
 os.write(1, b"-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\n\\nMIIabcdef\\n")
 os.write(1, b"-----END RSA PRIVATE KEY-----\\nafter\\n")
-""").run()
+""").run(**STRICT)
     assert list_messages(ended, "stdout") == [
         "ssn *********" " end", "invalid \\xff\\xfe bytes", "wide ssn *********", "[key]", "after",
     ]  # fmt: skip
@@ -283,7 +284,7 @@ def test_the_supervisor_of_a_job_without_a_reader_ends_with_it(job: MakeJob) -> 
 def test_a_job_of_another_job_is_supervised_too(job: MakeJob) -> None:
     inner = job(f"os.write(1, b'inner ssn {SSN}')")
     inner_file = inner.program.rename(inner.program.with_name("inner.py"))
-    ended = job(f"import subprocess\nsubprocess.run([sys.executable, {str(inner_file)!r}], check=True)").run()
+    ended = job(f"import subprocess\nsubprocess.run([sys.executable, {str(inner_file)!r}], check=True)").run(**STRICT)
     assert ended.code == 0
     assert SSN not in ended.stdout
     assert sum('"message": "inner ssn' in text for text in list_messages(ended, "stdout")) == 1
