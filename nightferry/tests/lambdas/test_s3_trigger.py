@@ -306,6 +306,15 @@ def test_any_key_of_1024_bytes_fits(ecs: Any) -> None:
     assert [("S3_URI" in item) for item in started(ecs, cluster())].count(False) == 1
 
 
+def test_a_task_that_reads_the_uri_never_starts_without_it(ecs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("READS_URI", "true")
+    with pytest.raises(s3_trigger.RefusedKey, match=r"ECS allows 8,192\. Give .* or one without control characters\.$"):
+        invoke(object_created("\x01" * 1024, "v1"))
+    assert started(ecs, cluster()) == []
+    assert invoke(object_created("\x01" * 512, "v1"))["started"] == 1
+    assert [item["S3_URI"] for item in started(ecs, cluster())] == [f"s3://{BUCKET}/" + "\x01" * 512]
+
+
 @pytest.mark.parametrize("version", ["v1", None])
 def test_s3_and_eventbridge_identify_the_same_object(ecs: Any, version: str | None) -> None:
     """A bucket whose notifications change from one to the other may deliver an event through both."""

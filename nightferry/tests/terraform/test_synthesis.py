@@ -341,6 +341,19 @@ def test_only_a_task_that_declares_scratch_may_write_files() -> None:
     assert container(files, "small")["mountPoints"] == [mount]
 
 
+def test_only_a_task_with_the_setting_refuses_a_key_that_is_too_long_for_its_location() -> None:
+    catalog = make_catalog()
+    read_uri = catalog.task("read-uri", command=["read"], required_at_start=["S3_URI"])
+    catalog.object_trigger("on-uri", read_uri, bucket=catalog.buckets["inbox"], prefix="uri/", via="eventbridge")
+    modules = read(synthesize(catalog, make_environment(catalog)), "triggers")["module"]
+    assert {name: call.get("reads_uri") for name, call in modules.items()} == {
+        "trigger_on_file": None,
+        "trigger_on_table": None,
+        "trigger_on_batch": None,
+        "trigger_on_uri": True,
+    }
+
+
 def test_event_patterns_do_not_grow_with_the_catalog(files: dict[str, str]) -> None:
     """EventBridge allows 4,096 characters, and a list of forty families has more."""
     for name in ("logs", "alarms", "triggers"):

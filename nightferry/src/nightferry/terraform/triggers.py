@@ -69,6 +69,9 @@ def _build_module_call(names: Names, trigger: ObjectTrigger) -> Block:
             "security_groups": [expression("aws_security_group.tasks.id")],
             "event_log_group": names.naming.event_group,
         }
+        task = names.catalog.tasks[trigger.target]
+        if "S3_URI" in {*(name.upper() for name in task.config.model_fields), *task.required_at_start}:
+            arguments["reads_uri"] = True
     arguments |= {
         "dead_letter_queue_arn": expression("aws_sqs_queue.triggers_dead_letters.arn"),
         "log_retention_days": names.aws.log_retention_days,

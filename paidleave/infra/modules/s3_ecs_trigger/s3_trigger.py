@@ -373,13 +373,15 @@ def _build_request(item: _Object) -> dict[str, Any]:
         START_VARIABLE: item.token(0),
     }
     overrides = _build_overrides(variables)
-    if len(json.dumps(overrides)) > _MAX_OVERRIDES_LENGTH:  # only a long key with hundreds of control characters
+    # Only a long key with hundreds of control characters does not fit twice.
+    needs_uri = os.environ.get("READS_URI") == "true"
+    if len(json.dumps(overrides)) > _MAX_OVERRIDES_LENGTH and not needs_uri:
         overrides = _build_overrides({name: value for name, value in variables.items() if name != "S3_URI"})
     length = len(json.dumps(overrides))
     if length > _MAX_OVERRIDES_LENGTH:
         raise RefusedKey(
             f"The key {item.key[:80]!r}... needs {length:,} characters of overrides; ECS allows "
-            f"{_MAX_OVERRIDES_LENGTH:,}. Give the object a shorter key."
+            f"{_MAX_OVERRIDES_LENGTH:,}. Give the object a shorter key, or one without control characters."
         )
     return {
         "cluster": os.environ["CLUSTER"],
