@@ -13,9 +13,10 @@ from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
+from nightferry.terraform.reading.expansion import expand
 from nightferry.terraform.reading.expected import find_expected
 from nightferry.terraform.reading.inventory import build_inventory
-from nightferry.testing.iam.statements import Need, find_allowing
+from nightferry.testing.iam.statements import Need, find_allowing, matches
 
 PROJECT = Project.find(Path(__file__).parent)
 OVERVIEW = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding="utf-8")
@@ -77,3 +78,25 @@ def test_the_permissions_boundary_of_the_guide_allows_what_the_roles_do() -> Non
             assert find_allowing(boundary, Need(one.action, one.resource, dict(one.context))), (role, one)
     assert not find_allowing(boundary, Need("iam:CreateRole", "*"))
     assert not find_allowing(boundary, Need("iam:PassRole", "arn:aws:iam::222222222222:role/admin"))
+
+
+def test_the_key_policy_of_the_guide_covers_every_log_group_of_production() -> None:
+    section = GUIDE.partition("## Encryption of logs\n")[2].partition("\n## ")[0]
+    statement = json.loads(section.partition("```json\n")[2].partition("```")[0])
+    patterns = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    resources = expand(synthesize(PROJECT.catalog, PROJECT.environment("prod")), "ecs-tasks/prod")
+    groups = [one for one in resources if one.type == "aws_cloudwatch_log_group"]
+    assert len(groups) > 5
+    for group in groups:
+        arn = f"arn:aws:logs:us-east-1:222222222222:log-group:{group.name}"
+        assert any(matches(pattern, arn) for pattern in patterns), arn
+
+
+@pytest.mark.parametrize("name", ["test", "stage", "prod"])
+def test_every_log_group_is_encrypted_with_the_key_of_the_environment(name: str) -> None:
+    environment = PROJECT.environment(name)
+    assert environment.aws is not None
+    resources = expand(synthesize(PROJECT.catalog, environment), f"ecs-tasks/{name}")
+    keys = {one.arguments.get("kms_key_id") for one in resources if one.type == "aws_cloudwatch_log_group"}
+    assert keys == {environment.aws.log_key}
+    assert environment.aws.log_key
