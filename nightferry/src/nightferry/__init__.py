@@ -1,37 +1,36 @@
 """Nightferry: declare background jobs once, run them on one machine, and deploy them to AWS with Terraform.
 
-All names for jobs and catalogs are in this module. The declarations are imported with it. The names for workflows and
-jobs are imported when they are first used, because declarations need neither pydantic nor the interpreter of workflows.
+All names for jobs and catalogs are in this module. Each is imported when it is first used: declarations need neither
+pydantic nor the interpreter of workflows, and a command imports this module before it can handle Ctrl-C.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nightferry.catalog.catalog import Catalog
-from nightferry.catalog.declarations import (
-    Bucket,
-    BucketPath,
-    CommandService,
-    Function,
-    Grant,
-    Image,
-    Integration,
-    ObjectTrigger,
-    PostgresService,
-    Role,
-    Schedule,
-    Secret,
-    Setting,
-    Task,
-    Topic,
-    Workflow,
-)
-from nightferry.catalog.fargate import Size
-from nightferry.contract import ExitCode, Privacy
-from nightferry.errors import NightferryError
-
 if TYPE_CHECKING:
+    from nightferry.catalog.catalog import Catalog
+    from nightferry.catalog.declarations import (
+        Bucket,
+        BucketPath,
+        CommandService,
+        Function,
+        Grant,
+        Image,
+        Integration,
+        ObjectTrigger,
+        PostgresService,
+        Role,
+        Schedule,
+        Secret,
+        Setting,
+        Task,
+        Topic,
+        Workflow,
+    )
+    from nightferry.catalog.fargate import Size
+    from nightferry.contract import ExitCode, Privacy
+    from nightferry.errors import NightferryError
     from nightferry.job import (
         BackgroundTask,
         BadSettings,
@@ -71,20 +70,31 @@ if TYPE_CHECKING:
 else:
     # Type checkers must not see this function, because they would accept any name of this module.
     def __getattr__(name: str) -> object:
-        """Import a name of a job or a workflow when it is first used."""
+        """Import a name when it is first used."""
         import importlib
 
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = "nightferry.states.builder" if name in _WORKFLOW_NAMES else "nightferry.job"
+        module = next((module for module, names in _MODULES.items() if name in names), "nightferry.job")
         globals()[name] = value = getattr(importlib.import_module(module), name)
         return value
 
 
-_WORKFLOW_NAMES = {
-    *("OBJECT_VARIABLES", "Body", "Choose", "Condition", "ForEach", "Format", "Input", "Item", "Notify", "Output"),
-    *("Parallel", "Retry", "RunTask", "Steps", "Value", "Wait", "When"),
+_MODULES = {
+    "nightferry.catalog.catalog": {"Catalog"},
+    "nightferry.catalog.declarations": {
+        *("Bucket", "BucketPath", "CommandService", "Function", "Grant", "Image", "Integration", "ObjectTrigger"),
+        *("PostgresService", "Role", "Schedule", "Secret", "Setting", "Task", "Topic", "Workflow"),
+    },
+    "nightferry.catalog.fargate": {"Size"},
+    "nightferry.contract": {"ExitCode", "Privacy"},
+    "nightferry.errors": {"NightferryError"},
+    "nightferry.states.builder": {
+        *("OBJECT_VARIABLES", "Body", "Choose", "Condition", "ForEach", "Format", "Input", "Item", "Notify", "Output"),
+        *("Parallel", "Retry", "RunTask", "Steps", "Value", "Wait", "When"),
+    },
 }
+"""The names of each module; all others are in ``nightferry.job``."""
 
 __all__ = [
     "OBJECT_VARIABLES",

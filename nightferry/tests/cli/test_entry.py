@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,3 +33,35 @@ def test_a_path_that_cannot_be_used_is_named(
 def test_a_fault_keeps_its_traceback() -> None:
     with pytest.raises(FileNotFoundError):
         run_script("nightferry", lambda: Path("/does-not-exist").read_text())
+
+
+@pytest.mark.parametrize("function", ["main", "run_ecs_task"])
+@pytest.mark.parametrize(("ignored", "code"), [(False, 130), (True, 7)])
+def test_ctrl_c_during_the_imports_prints_no_traceback(function: str, ignored: bool, code: int) -> None:
+    """The module of a command is replaced by one whose import is interrupted. With nohup, Ctrl-C is ignored."""
+    program = f"""
+import os, signal, sys, types
+if {ignored}:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+import nightferry.cli
+assert not {{"typer", "nightferry.catalog", "nightferry.errors"}} & set(sys.modules), "slow imports before the handler"
+def interrupted(name):
+    os.kill(os.getpid(), signal.SIGINT)
+    return types.SimpleNamespace(main=lambda: sys.exit(7))
+nightferry.cli.import_module = interrupted
+nightferry.cli.{function}()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "")
+
+
+def test_ctrl_c_after_the_imports_is_handled_by_the_command() -> None:
+    program = """
+import signal, sys, types
+import nightferry.cli
+before = signal.getsignal(signal.SIGINT)
+restored = types.SimpleNamespace(main=lambda: sys.exit(signal.getsignal(signal.SIGINT) is not before))
+nightferry.cli.import_module = lambda name: restored
+nightferry.cli.main()
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,5 +1,33 @@
-"""The command line: ``nightferry``. Each verb has a module with its options."""
+"""The command line: ``nightferry`` and ``run-ecs-task``. Each verb has a module with its options.
 
-from nightferry.cli.app import main
+The console scripts call the functions of this module, which imports the commands only after Ctrl-C is handled.
+"""
 
-__all__ = ["main"]
+from __future__ import annotations
+
+import os
+import signal
+from importlib import import_module
+
+
+def main() -> None:
+    """Run the console script ``nightferry``."""
+    _run("nightferry.cli.app")
+
+
+def run_ecs_task() -> None:
+    """Run the console script ``run-ecs-task``."""
+    _run("nightferry.cli.run.run_ecs_task")
+
+
+def _run(module: str) -> None:
+    """Import a command and run it. During the import, which takes tenths of a second, Ctrl-C ends the process."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # otherwise the caller ignores Ctrl-C, for example with nohup
+        signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(_INTERRUPTED))
+    command = import_module(module)
+    signal.signal(signal.SIGINT, before)
+    command.main()
+
+
+_INTERRUPTED = 130  # ExitCode.INTERRUPTED, which is not imported yet
