@@ -31,6 +31,7 @@ from nightferry.local.monitoring.metrics import Metrics
 from nightferry.local.monitoring.notice_log import NoticeLog
 from nightferry.local.monitoring.retention import Retention
 from nightferry.local.monitoring.status_server import HOST, create_server, listen
+from nightferry.local.monitoring.stored_results import remove_results
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
@@ -67,7 +68,7 @@ def create_components(up: RunningEngine) -> list[Component]:
     return [
         up.scheduler,
         ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
-        Retention(up.store, environment.engine),
+        Retention(up.store, environment.engine, remove_results=lambda: remove_results(up.store, catalog, bucket)),
         ChangeWatch(up.project, environment),
         NoticeLog(up.store, environment),
     ]

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nightferry import Bucket, Catalog, Image
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.monitoring.retention import Retention
+from nightferry.local.monitoring.stored_results import remove_results
 from nightferry.local.store import StartRecord, Store, now
 from nightferry.local.store.times import format_time
 from nightferry.states import HistoryEvent
@@ -121,3 +123,42 @@ def test_the_file_shrinks_after_pruning(store: Store) -> None:
     assert store.file.stat().st_size < before / 2
     with sqlite3.connect(store.file) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_the_results_of_removed_runs_are_removed_and_other_files_stay(store: Store, tmp_path: Path) -> None:
+    catalog = Catalog("acme", image=Image("acme"), results=Bucket("files") / "results/of tasks")
+    catalog.bucket("files")
+    catalog.task("load", command=["load"])
+    folder = tmp_path / "files" / "results" / "of tasks" / "load"
+    folder.mkdir(parents=True)
+    ids = [f"{number:032x}" for number in range(1200)]
+    for id in ids:
+        (folder / f"{id}.json").write_text("{}")
+    others = [folder / "notes.json", folder / "x.json", folder.parent / f"{ids[0]}.json"]
+    outside = tmp_path / "outside.json"
+    outside.write_text("{}")
+    for other in others:
+        other.write_text("{}")
+    (folder / f"{'f' * 32}.json").symlink_to(outside)
+    add_run(store, ids[7], 1)
+    add_run(store, ids[8], None)
+    add_run(store, ids[9], 91)
+
+    def remove() -> int:
+        return remove_results(store, catalog, lambda name: tmp_path / name)
+
+    assert remove() == 1197
+    prune(store, EngineSettings())
+    assert remove() == 1
+    assert {path.stem for path in folder.glob("0*.json")} == {ids[7], ids[8]}
+    assert all(other.exists() for other in [*others, outside])
+    assert remove_results(store, Catalog("none", image=Image("none")), lambda name: tmp_path / name) == 0
+
+
+def test_results_that_cannot_be_removed_are_reported(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> int:
+        raise PermissionError(13, "Permission denied", "x.json")
+
+    with caplog.at_level("WARNING", "nightferry.engine"):
+        assert Retention(store, EngineSettings(), remove_results=fail).remove_results() == 0
+    assert caplog.messages == ["Results of removed runs remain: [Errno 13] Permission denied: 'x.json'."]

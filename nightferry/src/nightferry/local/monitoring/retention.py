@@ -24,10 +24,20 @@ _log = logging.getLogger("nightferry.engine")
 
 
 class Retention:
-    """The component of the engine that prunes its store. ``clock`` returns the current time in UTC."""
+    """The component of the engine that prunes its store. ``clock`` returns the current time in UTC.
 
-    def __init__(self, store: Store, settings: EngineSettings, clock: Callable[[], datetime] = now) -> None:
+    ``remove_results`` removes the stored results of removed runs, and returns their number.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: EngineSettings,
+        clock: Callable[[], datetime] = now,
+        remove_results: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._store = store
+        self._remove_results = remove_results
         self._settings = settings
         self._clock = clock
 
@@ -38,9 +48,20 @@ class Retention:
             while batch := await retry_while_locked(self.prune):
                 pruned += batch
                 await asyncio.sleep(_PAUSE_SECONDS)
+            results = await retry_while_locked(self.remove_results)
+            if results:
+                _log.info("%d results of removed runs were removed.", results, extra={"event": "pruned_results"})
             if pruned:
                 _log.info("%d old records were removed.", pruned, extra={"event": "pruned", "records": pruned})
             await asyncio.sleep(PRUNE_SECONDS)
+
+    def remove_results(self) -> int:
+        """Remove the results of removed runs, and return their number. A file that cannot be removed is reported."""
+        try:
+            return self._remove_results()
+        except OSError as error:
+            _log.warning("Results of removed runs remain: %s.", error, extra={"event": "results_remain"})
+            return 0
 
     def prune(self) -> int:
         """Remove one batch of the oldest expired records, and return their number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,6 +86,12 @@ class Runs(StoreFile):
             (format_time(now()), exit_code, stop_code, reason, id),
         )
         return cursor.rowcount > 0
+
+    def find_known_runs(self, ids: Iterable[str]) -> set[str]:
+        """Return those of at most some hundred IDs that are IDs of runs."""
+        listed = tuple(ids)
+        marks = ", ".join("?" * len(listed))
+        return {str(row["id"]) for row in self._db.execute(f"SELECT id FROM run WHERE id IN ({marks})", listed)}
 
     def run(self, id: str) -> RunRecord | None:
         """Return a run by its ID, or None."""
