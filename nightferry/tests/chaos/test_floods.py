@@ -11,7 +11,7 @@ import pytest
 from nightferry.backend.interface import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine.launcher import MAX_LINE_BYTES
+from nightferry.local.engine.run_output import MAX_LINE_BYTES
 from nightferry.testing.tiers import LONG
 from tests.chaos.engines import start_engine
 from tests.local.toy import make_project

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
-from nightferry.backend.log_lines import LAST_LINES, read_result
+from nightferry.backend.log_lines import LAST_LINES
 from nightferry.cli.terminal.failures import explain_run
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -49,12 +50,12 @@ def test_an_error_before_the_last_lines_or_minutes_is_not_the_last_error() -> No
     assert explain(Log((timedelta(minutes=16), TEXT), "ended")) is None
 
 
-def test_the_result_of_a_run_is_read_from_its_log() -> None:
+def test_the_result_of_a_run_on_aws_is_read_from_its_log() -> None:
     line = '{"level": "INFO", "message": "result", "event": "result", "result": {"rows": 3}}'
     ended = replace(RUN, exit_code=0)
 
     def read(log: Log, run: TaskRun = ended) -> object:
-        return read_result(cast(Backend, cast(Any, log)), run)
+        return AwsBackend.result(cast(Any, log), run)
 
     assert read(Log("started", line, "ended")) == {"rows": 3}
     assert read(Log("started", "ended")) is None

@@ -25,7 +25,8 @@ from nightferry.aws.runs.runs import parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
-from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.interface import LogLine, Refused, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.log_lines import LAST_PERIOD, find_result
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule
@@ -275,6 +276,16 @@ class AwsBackend:
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.log_reader().new(runs)
+
+    def result(self, run: TaskRun) -> dict[str, Any] | None:
+        """See :class:`nightferry.backend.interface.Backend`. The log stream is the only channel of a container."""
+        if not run.succeeded:
+            return None
+        since = run.stopped_at and run.stopped_at - LAST_PERIOD
+        try:
+            return find_result(self.log_reader(since).new([run.id]), run.stopped_at)
+        except Refused:
+            return None
 
     def log_reader(self, since: datetime | None = None) -> CloudWatchReader:
         """See :class:`nightferry.backend.interface.Backend`."""

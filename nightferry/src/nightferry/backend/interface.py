@@ -288,6 +288,10 @@ class Backend(Protocol):
         """Yield all lines that these runs have written so far, in order."""
         ...
 
+    def result(self, run: TaskRun) -> dict[str, Any] | None:
+        """Return the object that a run's main returned; None without one, or if the caller may not read the log."""
+        ...
+
     def log_reader(self, since: datetime | None = None) -> LogReader:
         """Return a reader of past and future lines of runs, from ``since`` on."""
         ...

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
+from nightferry.backend.interface import LogLine
 from nightferry.contract import LogEvent
 
 LAST_LINES = 200
@@ -45,17 +45,6 @@ def find_result(lines: Iterable[LogLine], stopped_at: datetime | None) -> dict[s
     """Return the object that a run's main returned, or None; for ``lines`` see :func:`find_last_error`."""
     found = [fields.get("result") for fields in _read_last(lines, stopped_at) if fields.get("event") == LogEvent.RESULT]
     return found[-1] if found and isinstance(found[-1], dict) else None
-
-
-def read_result(backend: Backend, run: TaskRun) -> dict[str, Any] | None:
-    """Return the result of a run that succeeded; None without one, or if the caller may not read the log."""
-    if not run.succeeded:
-        return None
-    since = run.stopped_at and run.stopped_at - LAST_PERIOD
-    try:
-        return find_result(backend.log_reader(since).new([run.id]), run.stopped_at)
-    except Refused:
-        return None
 
 
 def _read_last(lines: Iterable[LogLine], stopped_at: datetime | None) -> Iterator[dict[str, Any]]:

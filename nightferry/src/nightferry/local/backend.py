@@ -16,7 +16,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
-from nightferry.contract import StopCode, was_replaced
+from nightferry.contract import LogEvent, StopCode, was_replaced
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
@@ -269,6 +269,12 @@ class LocalBackend:
         while lines := self.store.lines(runs, after):
             yield from lines
             after = lines[-1].position
+
+    def result(self, run: TaskRun) -> dict[str, Any] | None:
+        """See :class:`nightferry.backend.interface.Backend`. It is the event of the run's runtime, and not a line."""
+        event = self.store.run_event(run.id, LogEvent.RESULT) if run.succeeded else None
+        result = event.get("result") if event is not None else None
+        return result if isinstance(result, dict) else None
 
     def log_reader(self, since: datetime | None = None) -> _LocalLogReader:
         """See :class:`nightferry.backend.interface.Backend`."""

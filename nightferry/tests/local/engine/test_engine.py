@@ -55,8 +55,8 @@ def test_a_task_gets_only_the_declared_environment(backend: LocalBackend, monkey
     assert lines[0] == "hello blue from hello"
     variables = {line.partition("=")[0] for line in lines[1:]}
     assert variables - {"_", "PWD", "SHLVL", "OLDPWD"} == {
-        "COLOR", "ENVIRONMENT", "HOME", "LANG", "NIGHTFERRY_OVERLAP", "NIGHTFERRY_RUN_ID", "NIGHTFERRY_TASK",
-        "NIGHTFERRY_TIME_LIMIT", "PATH", "PYTHONPATH", "TZ",
+        "COLOR", "ENVIRONMENT", "HOME", "LANG", "NIGHTFERRY_OVERLAP", "NIGHTFERRY_PRIVACY", "NIGHTFERRY_RUN_ID",
+        "NIGHTFERRY_TASK", "NIGHTFERRY_TIME_LIMIT", "PATH", "PYTHONPATH", "TZ",
     }  # fmt: skip
 
 

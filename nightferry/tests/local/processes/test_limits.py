@@ -70,12 +70,6 @@ def test_the_memory_of_a_tasks_descendants_counts(backend: LocalBackend, script:
     assert reason == "OutOfMemoryError: Container killed due to memory usage (limit 512 MiB)"
 
 
-def test_the_status_of_a_skipped_run_has_the_reason(backend: LocalBackend) -> None:
-    entry = '{"event": "skipped", "message": "Run x has the lease."}'
-    assert run(backend, "hello", "echo", entry) == (0, "Run x has the lease.")
-    assert run(backend, "hello", "echo", '"skipped" {') == (0, "Essential container in task exited")
-
-
 def test_memory_that_processes_share_counts_once(backend: LocalBackend) -> None:
     assert run(backend, "greedy", "python", "-c", FORKS) == (0, "Essential container in task exited")
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
-from nightferry.backend.log_lines import read_result
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
@@ -95,7 +94,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
     repeated_by = backend.find_repeat(run.id) if failed else None
     planned = backend.find_planned_retry(run.id) if failed else None
     if as_json:
-        result = read_result(backend, run)
+        result = backend.result(run)
         print_json(
             {**describe_run(catalog, run), "result": result, "repeated_by": repeated_by, "next_attempt_at": planned}
         )
@@ -109,7 +108,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Status": format_run_status(run)[0],
         "Reason": run.reason,
         "Last error": explain_run(backend, run),
-        "Result": json.dumps(result, ensure_ascii=False) if (result := read_result(backend, run)) else None,
+        "Result": json.dumps(result, ensure_ascii=False) if (result := backend.result(run)) else None,
         "Command": inputs.pop("Command"),
         "Execution": run.execution,
         "Started by": run.started_by,

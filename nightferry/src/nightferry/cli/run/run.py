@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
-from nightferry.backend.log_lines import read_result
 from nightferry.cli.run.task_help import format_task_help
 from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.completion import complete_task
@@ -101,5 +100,5 @@ def run(
     code = follow_to_end(backend, id, env, Console(stderr=as_json), raw=raw)
     if as_json:
         ended = backend.run(id)
-        print_json({**describe_run(project.catalog, ended), "result": read_result(backend, ended)})
+        print_json({**describe_run(project.catalog, ended), "result": backend.result(ended)})
     raise typer.Exit(code)

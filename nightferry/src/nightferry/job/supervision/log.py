@@ -34,7 +34,8 @@ class SupervisedLog:
         """What the job reported about its end, or None."""
         self._formatter = formatter
         self._output = output
-        self._events = _open_events()
+        self.events = _open_events()
+        """The descriptor of the channel of events, or None without an engine."""
         self._splitters = [LineSplitter(), LineSplitter()]
         self._blocks = [KeyBlocks(), KeyBlocks()]
         self._message = b""
@@ -42,8 +43,8 @@ class SupervisedLog:
 
     def close_in_child(self) -> None:
         """Close, in the process of the job, what only the supervisor may write to."""
-        if self._events is not None:
-            os.close(self._events)
+        if self.events is not None:
+            os.close(self.events)
 
     def write(self, level: str, message: str, fields: Mapping[str, Any]) -> None:
         """Write a line of the supervisor itself."""
@@ -133,9 +134,9 @@ class SupervisedLog:
                 return
 
     def _send_event(self, line: bytes) -> None:
-        if self._events is not None:
+        if self.events is not None:
             with suppress(OSError):
-                os.write(self._events, line + b"\n")
+                os.write(self.events, line + b"\n")
 
 
 def _rename_event(line: bytes) -> bytes:

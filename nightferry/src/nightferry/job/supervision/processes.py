@@ -34,6 +34,11 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def outlive_parent() -> None:
+    """Let this process continue when its parent ends, so that it can end its own descendants first."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def die_with_parent(parent: int) -> None:
     """End this process at once when its parent, with this ID, ends, on Linux."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -55,6 +60,15 @@ def kill_descendants() -> int:
                 killed.add(pid)
         time.sleep(_POLL_SECONDS)
     return len(killed)
+
+
+def kill_below(supervisor: int) -> None:
+    """Kill all descendants of a supervisor of another process, which then ends on its own."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while time.monotonic() < deadline and (descendants := list_descendants(supervisor)):
+        for pid in descendants:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def list_descendants(ancestor: int) -> list[int]:

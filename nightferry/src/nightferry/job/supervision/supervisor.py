@@ -33,6 +33,7 @@ from nightferry.job.supervision.processes import (
     die_with_parent,
     disable_core_dumps,
     kill_descendants,
+    outlive_parent,
 )
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -50,6 +51,10 @@ class _Deadline:
     at: float
     code: int
     reason: str
+
+
+class EngineEnded(Exception):
+    """The engine of this run has ended, and its task must end, too."""
 
 
 class Supervisor:
@@ -73,6 +78,8 @@ class Supervisor:
         sys.stderr.flush()
         disable_core_dumps()
         become_subreaper()
+        if self._log.events is not None:
+            outlive_parent()  # the engine, whose end closes the pipe of events
         gc.freeze()  # the collector would otherwise copy the shared memory
         pipes = [os.pipe() for _ in range(3)]
         supervisor = os.getpid()
@@ -93,6 +100,9 @@ class Supervisor:
         self._sources = [read for read, _ in pipes]
         try:
             code = self._supervise()
+        except EngineEnded:
+            kill_descendants()
+            code = 128 + signal.SIGKILL
         except BaseException as error:
             self._log.write("CRITICAL", f"the supervisor of the job failed: {describe_error(error)}", {})
             code = ExitCode.FAILURE
@@ -160,8 +170,12 @@ class Supervisor:
         poll = select.poll()
         for source in (*self._sources, wakeup):
             poll.register(source, select.POLLIN)
+        if self._log.events is not None:
+            poll.register(self._log.events, 0)  # reports that the reader has closed it
         while not self._has_ended():
             ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._log.events in ready:
+                raise EngineEnded
             if wakeup in ready:
                 with suppress(BlockingIOError):
                     os.read(wakeup, 4096)

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EXITED_REASON, PROTECTED_VARIABLES, ExitCode, LogEvent, StopCode
+from nightferry.contract import EVENTS_VARIABLE, EXITED_REASON, PROTECTED_VARIABLES, ExitCode, StopCode
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
+from nightferry.job.supervision.processes import kill_below
+from nightferry.local.engine.run_output import Pipe, RunEvents, RunOutput
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
 from nightferry.local.processes.processes import (
     Reaper,
     build_base_environment,
+    build_supervised_command,
     kill_detached,
     kill_group,
     kill_orphans,
@@ -42,13 +45,18 @@ from nightferry.local.store.retrying import retry_while_locked
 
 STOP_GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, the default of ECS
 LIMIT_GRACE_SECONDS = 30.0  # after the time limit, for the job to end with exit code 124
-MAX_LINE_BYTES = 256 * 1024  # the limit of CloudWatch
-_FLUSH_LINES = 500
-_SKIPPED = f'"{LogEvent.SKIPPED}"'.encode()
-_MAX_REASON_CHARACTERS = 1000
 _OUTPUT_GRACE_SECONDS = 2.0  # between the end of a task and the end of its output
 
 _log = logging.getLogger("nightferry.engine")
+
+
+@dataclass(frozen=True)
+class _Started:
+    """The process of a run, with its pipes."""
+
+    process: asyncio.subprocess.Process
+    output: Pipe
+    events: Pipe
 
 
 class Launcher:
@@ -71,7 +79,6 @@ class Launcher:
         self._ended = ended
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: dict[str, str] = {}
-        self._skipped: dict[str, str] = {}
         self._over_time: set[str] = set()
         self._reaper = Reaper()
         self._processors = Processors()
@@ -82,6 +89,7 @@ class Launcher:
         for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
                 kill_orphans(record.pid, record.pid_created)
+                kill_detached(record.run.id)
             reason = "The engine stopped while the task ran."
             end_run(self._store, self._catalog, record.run.id, None, StopCode.TERMINATED, reason)
 
@@ -98,28 +106,30 @@ class Launcher:
             )
             processors = self._processors.assign(record.cpu or task.size.cpu)
             try:
-                process = await self._start(record, task, secret_values, processors)
+                started = await self._start(record, task, secret_values, processors)
             except BaseException:
                 self._processors.release(processors)
                 raise
         except (NightferryError, KeyError, OSError, ValueError) as error:
             self._stopping.pop(run.id, None)
-            reason = str(error) if isinstance(error, NightferryError) else self._explain_failure(record, error)
-            text = f"Task '{run.task}' could not be started. {reason}"
-            await retry_while_locked(lambda: self._store.add_lines([(run.id, text)]))
-            await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
+            await self._fail_start(record, error)
             return
+        output = RunOutput(self._store, run.id, secrets.Mask(secret_values.values()))
+        events = RunEvents(self._store, run.id)
+        process = started.process
         try:
-            code = await self._follow(record, task, process, secrets.Mask(secret_values.values()))
+            code = await self._follow(record, task, started, output, events)
         finally:
             kill_group(process.pid, 0)
             self._processors.release(processors)
             self._processes.pop(run.id, None)
             self._reaper.end(process.pid)
         stopped = self._stopping.pop(run.id, None)
-        skipped = self._skipped.pop(run.id, None)
-        if skipped:
+        if skipped := events.skip_reason:
             _log.warning("Task '%s' was skipped: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
+        if events.start_error:
+            await self._fail_start(record, OSError(events.start_error, os.strerror(events.start_error)))
+            return
         reason = stopped or skipped or EXITED_REASON
         over_time = run.id in self._over_time
         self._over_time.discard(run.id)
@@ -129,30 +139,37 @@ class Launcher:
         await self._finish(run.id, code, StopCode.BY_USER if by_user else StopCode.EXITED, reason)
 
     async def _follow(
-        self, record: RunRecord, task: Task, process: asyncio.subprocess.Process, mask: secrets.Mask
+        self, record: RunRecord, task: Task, started: _Started, output: RunOutput, events: RunEvents
     ) -> int:
         """Store the output and monitor the limits until the process ends; return its code, 128 + n for signal n."""
+        process = started.process
         self._processes[record.run.id] = process
         memory = (record.memory or task.size.memory) * 1024 * 1024
         deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE_SECONDS
         self._limits.begin(record.run.id, MonitoredTask(process, memory, task.time_limit, deadline))
+        storing: set[asyncio.Task[None]] = set()
         try:
             await retry_while_locked(
                 lambda: self._store.mark_run_started(record.run.id, process.pid, read_creation_time(process.pid))
             )
             if record.run.id in self._stopping:  # The stop was requested during the start.
                 self._signal_to_stop(process)
-            storing = asyncio.create_task(self._store_output(record.run.id, process, mask))
-            try:
-                code = await process.wait()
-                kill_group(process.pid, 0)  # The task's remaining processes end with it, as in a container.
-                await asyncio.wait({storing}, timeout=_OUTPUT_GRACE_SECONDS)
-                if not storing.done():
-                    kill_detached(record.run.id)  # A process that left the group keeps the output open.
-                await storing
-            finally:
-                storing.cancel()
+            storing = {
+                asyncio.create_task(output.store(await started.output.open())),
+                asyncio.create_task(events.store(await started.events.open())),
+            }
+            code = await process.wait()
+            if code < 0:  # Its supervisor was killed, and ended nothing.
+                kill_group(process.pid, 0)
+                kill_detached(record.run.id)
+            _, open_pipes = await asyncio.wait(storing, timeout=_OUTPUT_GRACE_SECONDS)
+            if open_pipes:  # A process that could not be killed keeps a pipe open.
+                started.output.close()
+                started.events.close()
+            await asyncio.gather(*storing)
         finally:
+            for one in storing:
+                one.cancel()
             self._limits.end(record.run.id)
         return 128 - code if code < 0 else code
 
@@ -162,7 +179,7 @@ class Launcher:
         again = run in self._stopping
         self._stopping.setdefault(run, reason)
         if process is not None and again:
-            self._signal(process, signal.SIGKILL)
+            self._kill(process)
         elif process is not None:
             self._signal_to_stop(process)
 
@@ -174,23 +191,37 @@ class Launcher:
     def kill_all(self) -> None:
         """Kill all processes."""
         for process in self._processes.values():
+            kill_below(process.pid)
             kill_group(process.pid, 0)
 
     async def _start(
         self, record: RunRecord, task: Task, secret_values: Mapping[str, str], processors: frozenset[int]
-    ) -> asyncio.subprocess.Process:
+    ) -> _Started:
         environment = self._build_environment(record, task, secret_values)
-        command = list(record.run.command) or self._services.resolve(list(task.command))
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,  # one stream, as in CloudWatch
-            env=environment,
-            cwd=self._state,
-            start_new_session=True,
-            preexec_fn=kill_with_parent(os.getpid(), self._reaper, processors),
-        )
+        declared = self._services.resolve(list(task.command))
+        command = list(record.run.command) or declared
+        output, events = Pipe(), Pipe()
+        if task.main is not None and command[: len(declared)] == declared:
+            environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
+        else:
+            command = build_supervised_command(events.write, command)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output.write,
+                stderr=asyncio.subprocess.STDOUT,  # one stream, as in CloudWatch
+                env=environment,
+                cwd=self._state,
+                start_new_session=True,
+                pass_fds=(events.write,),
+                preexec_fn=kill_with_parent(os.getpid(), self._reaper, processors),
+            )
+        except BaseException:
+            output.discard()
+            events.discard()
+            raise
+        return _Started(process, output, events)
 
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
         supplied = build_supplied_variables(
@@ -205,6 +236,13 @@ class Launcher:
             **{name: supplied[name] for name in PROTECTED_VARIABLES & supplied.keys()},
         }
 
+    async def _fail_start(self, record: RunRecord, error: Exception) -> None:
+        run = record.run
+        reason = str(error) if isinstance(error, NightferryError) else self._explain_failure(record, error)
+        text = f"Task '{run.task}' could not be started. {reason}"
+        await retry_while_locked(lambda: self._store.add_lines([(run.id, text)]))
+        await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
+
     def _explain_failure(self, record: RunRecord, error: Exception) -> str:
         if isinstance(error, KeyError):
             return (
@@ -216,38 +254,9 @@ class Launcher:
         hint = " Check that the program is installed in this environment." if missing else ""
         return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"
 
-    async def _store_output(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
-        """Store the output as it arrives. The pipe is read no faster than lines are stored."""
-        assert process.stdout is not None
-        rest = b""
-        while chunk := await process.stdout.read(65536):
-            whole, newline, rest = (rest + chunk).rpartition(b"\n")
-            lines = whole.split(b"\n") if newline else []
-            while len(rest) > MAX_LINE_BYTES:
-                piece, rest = split_line(rest)
-                lines.append(piece)
-            await self._store_lines(run, lines, mask)
-            await asyncio.sleep(0)
-        if rest:
-            await self._store_lines(run, [rest], mask)
-
-    async def _store_lines(self, run: str, lines: list[bytes], mask: secrets.Mask) -> None:
-        texts = []
-        for line in lines:
-            rest = mask(line)
-            if _SKIPPED in rest and (reason := parse_skip_reason(rest)):
-                self._skipped[run] = reason
-            while rest:
-                piece, rest = split_line(rest)
-                texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
-        for start in range(0, len(texts), _FLUSH_LINES):
-            batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
-            await retry_while_locked(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
-
     def _kill_over_memory(self, run: str, limit: int) -> None:
         self._stopping[run] = f"OutOfMemoryError: Container killed due to memory usage (limit {limit // 1024**2} MiB)"
-        kill_group(self._processes[run].pid, 0)
-        kill_detached(run)
+        self._kill(self._processes[run])
 
     def _stop_over_time(self, run: str, limit: timedelta) -> None:
         if run not in self._stopping:  # A second stop would kill the process at once.
@@ -256,13 +265,19 @@ class Launcher:
 
     def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
         self._signal(process, signal.SIGTERM)
-        asyncio.get_running_loop().call_later(STOP_GRACE_SECONDS, self._signal, process, signal.SIGKILL)
+        asyncio.get_running_loop().call_later(STOP_GRACE_SECONDS, self._kill, process)
 
     @staticmethod
     def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)
+
+    def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the processes of a task, and soon afterwards its supervisor if it does not end with them."""
+        if process.returncode is None:
+            kill_below(process.pid)
+            asyncio.get_running_loop().call_later(_OUTPUT_GRACE_SECONDS, self._signal, process, signal.SIGKILL)
 
     async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
         again = await retry_while_locked(lambda: end_run(self._store, self._catalog, run, exit_code, stop_code, reason))
@@ -279,24 +294,3 @@ def _log_retry(run: TaskRun) -> None:
         run.task, run.attempt, f"{run.not_before:%Y-%m-%d %H:%M:%S} UTC", run.id,
         extra={"event": "retry", "id": run.id},
     )  # fmt: skip
-
-
-def parse_skip_reason(line: bytes) -> str | None:
-    """Return the reason for a skipped run if the line is the job runtime's log entry for it, else None."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(entry, dict) or entry.get("event") != LogEvent.SKIPPED:
-        return None
-    return str(entry.get("message", ""))[:_MAX_REASON_CHARACTERS] or None
-
-
-def split_line(line: bytes) -> tuple[bytes, bytes]:
-    """Return at most the first ``MAX_LINE_BYTES`` bytes of a line, and the rest, without splitting a character."""
-    if len(line) <= MAX_LINE_BYTES:
-        return line, b""
-    end = MAX_LINE_BYTES
-    while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # a continuation byte in UTF-8
-        end -= 1
-    return line[:end], line[end:]

@@ -17,8 +17,6 @@ from math import ceil
 
 import psutil
 
-from nightferry.local.processes.processes import kill_group
-
 WATCH_SECONDS = 1.0  # between two checks
 
 
@@ -62,9 +60,8 @@ class LimitMonitor:
             members = find_session_processes({one.process.pid for one in self._monitored.values()})
             for run, one in list(self._monitored.items()):
                 if one.process.returncode is not None:
-                    # Some versions of asyncio report the end only after the output is closed, too.
-                    kill_group(one.process.pid, 0)
-                elif exceeds_memory(members.get(one.process.pid, ()), one.memory):
+                    continue
+                if exceeds_memory(members.get(one.process.pid, ()), one.memory):
                     self._over_memory(run, one.memory)
                 elif time.monotonic() > one.deadline:
                     self._over_time(run, one.time_limit)

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
 from nightferry.contract import RUN_VARIABLE
 from nightferry.environments.state_folder import create_state_folder
+from nightferry.job import supervision
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -124,6 +125,11 @@ def kill_group(pid: int, grace: float) -> None:
                     return
                 time.sleep(0.02)
         os.killpg(pid, signal.SIGKILL)
+
+
+def build_supervised_command(events: int, command: Sequence[str]) -> list[str]:
+    """Return a command that runs ``command`` under a supervisor; ``events`` is a descriptor that it writes to."""
+    return [sys.executable, "-I", "-S", str(Path(supervision.__file__).with_name("command.py")), str(events), *command]
 
 
 def kill_detached(run: str) -> None:

@@ -1,9 +1,10 @@
-"""The store's tables of log lines and notifications."""
+"""The store's tables of log lines, events of runs and notifications."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nightferry.backend.interface import LogLine
@@ -12,7 +13,7 @@ from nightferry.local.store.times import format_time, now, parse_time
 
 
 class Lines(StoreFile):
-    """Access to the tables of log lines and notifications."""
+    """Access to the tables of log lines, events of runs and notifications."""
 
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
         """Add lines as (run, text). They are durable after the next commit outside ``relaxed_durability``."""
@@ -37,6 +38,18 @@ class Lines(StoreFile):
             "SELECT * FROM log_line WHERE run = ? ORDER BY position DESC LIMIT ?", (run, limit)
         ).fetchall()
         return [_parse_row(row) for row in reversed(rows)]
+
+    def add_event(self, run: str, event: str, data: Mapping[str, Any]) -> None:
+        """Record an event of a run's job runtime, in place of an earlier one of the same name."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO run_event (run, event, time, data) VALUES (?, ?, ?, ?)",
+            (run, event, format_time(now()), json.dumps(data, ensure_ascii=False)),
+        )
+
+    def run_event(self, run: str, event: str) -> dict[str, Any] | None:
+        """Return the fields of a run's event of this name; None without one."""
+        row = self._db.execute("SELECT data FROM run_event WHERE run = ? AND event = ?", (run, event)).fetchone()
+        return None if row is None else dict(json.loads(row["data"]))
 
     def add_notification(
         self, token: str, topic: str, subject: str | None, message: str, execution: str | None = None
