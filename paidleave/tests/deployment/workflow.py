@@ -129,6 +129,7 @@ class Runner:
             "TEST_PYTHON": sys.executable,
             "TEST_AWS_PYTHON": str(AWS_BIN / "python"),
             "TEST_STAND_INS": str(STAND_INS),
+            "TEST_ARTIFACTS": str(work / "artifacts"),
             **variables,
         }
         configured = {

@@ -21,6 +21,7 @@ FILES = {
     "environments/local.toml",
     "environments/test.toml",
     "pyproject.toml",
+    "requirements-build.lock",
     "src/first_orders/__init__.py",
     "src/first_orders/catalog.py",
     "src/first_orders/jobs.py",
