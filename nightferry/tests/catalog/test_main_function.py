@@ -124,6 +124,21 @@ def test_an_invalid_main_is_rejected_at_declaration(name: str, main: str, words:
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("package", "name"), [("psycopg", "'nightferry[postgres]'"), ("no_such_package", "no_such_package")]
+)
+def test_a_package_that_is_not_installed_is_named_with_its_command(
+    source: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    (source / "acme" / "settings.py").write_text(f"import {package}.errors\n{SETTINGS}")
+    with pytest.raises(InvalidMain) as caught:
+        Catalog("app", image=Image("app")).task("load-orders", main="acme.jobs:load_orders")
+    cure = f". Add {name} to the dependencies in pyproject.toml and install it: pip install {name}"
+    assert str(caught.value).endswith(cure)
+    assert "acme.settings: " in str(caught.value)
+
+
 @pytest.mark.usefixtures("source")
 def test_a_task_has_either_a_main_or_a_command() -> None:
     catalog = Catalog("app", image=Image("app"))

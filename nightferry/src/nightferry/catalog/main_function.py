@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from nightferry.errors import InvalidMain
+from nightferry.errors import EXTRA_OF_PACKAGE, InvalidMain
 
 _DECORATOR = "background_task"
 
@@ -141,9 +141,13 @@ def _import_settings_class(settings: ast.expr, imports: Imports, own: str) -> An
                 importlib.import_module(f"{value.__name__}.{attribute}")
             value = getattr(value, attribute)
     except (ImportError, AttributeError) as error:
+        cure = "Correct the import, or define the class above the declaration."
+        package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if package and package != module.partition(".")[0]:
+            extra = f"'nightferry[{EXTRA_OF_PACKAGE[package]}]'" if package in EXTRA_OF_PACKAGE else package
+            cure = f"Add {extra} to the dependencies in pyproject.toml and install it: pip install {extra}"
         raise _Problem(
-            f"cannot import its settings class {expression} from {module}: {error}. Correct the import, or define the "
-            "class above the declaration."
+            f"cannot import its settings class {expression} from {module}: {str(error).rstrip('.')}. {cure}"
         ) from None
     if not (isinstance(value, type) and issubclass(value, BaseModel)):
         raise _Problem(f"{expression} in {module} is not a settings class. Derive it from nightferry.JobSettings.")

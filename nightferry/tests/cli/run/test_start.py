@@ -73,6 +73,14 @@ def test_the_name_of_a_task_is_answered_with_its_command(root: Path) -> None:
         assert (ended.returncode, ended.stderr) == (2, f"nightferry: {cure}\n")
 
 
+def test_json_is_the_execution_at_its_end(root: Path) -> None:
+    ended = nightferry(root, "start", "fails", "--json")
+    assert ended.returncode == 1
+    execution = json.loads(ended.stdout)
+    assert (execution["workflow"], execution["status"], execution["error"]) == ("fails", "FAILED", "States.TaskFailed")
+    assert "three: failed: exit code 3" in ended.stderr
+
+
 def test_an_input_that_the_workflow_does_not_read_is_refused(root: Path) -> None:
     ended = nightferry(root, "start", "fails", "--input", '{"day": 1}')
     assert ended.returncode == 2

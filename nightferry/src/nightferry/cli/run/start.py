@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.notices import format_stored_notices
-from nightferry.cli.terminal.options import Env, format_env_option, open_backend, parse_input
+from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, parse_input, print_json
 from nightferry.environments.project import Project
 
 
@@ -28,8 +29,11 @@ def start(
     env: Env = "local",
     input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}",
     detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1.
+
+    With --json, the states are on standard error, and the execution is printed at its end.
 
     If an execution was interrupted (the engine was killed, or the machine lost power), it is resumed instead.
     """
@@ -38,15 +42,20 @@ def start(
     backend = open_backend(project, env)
     before = {execution.id for execution in backend.executions(workflow=workflow)}
     id = backend.start_workflow(workflow, value)
-    console = Console()
+    console = Console(stderr=as_json)
     if id in before:
         unused = " It keeps its own input; --input is ignored." if value != {} else ""
         console.print(f"Execution {id} is already open. Following it.{unused}", highlight=False, soft_wrap=True)
     if detach:
         backend.detach()
-        typer.echo(id)
+        if as_json:
+            print_json(asdict(backend.execution(id)))
+        else:
+            typer.echo(id)
         return
     ended = follow_execution(backend, id, console, env=env)
+    if as_json:
+        print_json(asdict(ended))
     report_end(backend, ended, console, env)
 
 
