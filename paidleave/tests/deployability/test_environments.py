@@ -16,7 +16,7 @@ from nightferry.aws.session import Aws
 from nightferry.environments.project import Project
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment
-from nightferry.testing.iam.account import EnforcedAccount
+from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
 from nightferry.testing.iam.report import find_unneeded
 from tests.permissions.world import IMAGE, NO_NEW_RELIC, create_account
@@ -52,6 +52,10 @@ def run_with_and_without_the_lease(account: EnforcedAccount, deployment: Deploym
     assert run.exit_code == 0, run.output
     roles = (definition["taskRoleArn"], definition["executionRoleArn"])
     assert find_unneeded({role: account.statements(role) for role in roles}, account.requirements()) == {}
+    s3, bucket = account.client(definition["taskRoleArn"], "s3"), deployment.resources.bucket("agency-transfer").name
+    for prefix in ({}, {"Prefix": ""}, {"Prefix": "dor/"}):  # files of other tasks
+        with pytest.raises(Failed, match="AccessDenied"):
+            account.call(s3.list_objects_v2, Bucket=bucket, **prefix)
     with account.without(definition["taskRoleArn"], "WriteLease"):
         run = agent.run(family)
     assert run.exit_code == 1
