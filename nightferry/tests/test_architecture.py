@@ -6,7 +6,9 @@ grimp finds all imports, including those under ``TYPE_CHECKING`` and inside func
 
 from __future__ import annotations
 
+import ast
 import graphlib
+import re
 from pathlib import Path
 
 import grimp
@@ -19,7 +21,7 @@ MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "
 
 # A module imports from its own package and from packages above it. Packages on one line do not import each other.
 ORDER = [
-    ["clock", "contract", "arguments"],
+    ["clock", "contract", "arguments", "printable"],
     ["errors"],
     ["schedules"],
     ["states.data"],
@@ -90,6 +92,39 @@ def test_imports_between_modules_have_no_cycle() -> None:
 def test_boto3_is_imported_only_for_aws(library: str) -> None:
     importing = GRAPH.find_modules_that_directly_import(library) if library in GRAPH.modules else set()
     assert {module.split(".")[1] for module in importing} <= MAY_IMPORT_BOTO3
+
+
+# Processes whose output another program reads, or that write before anything else of a job exists.
+WRITERS = {
+    *("cli.terminal.output", "job.__main__", "job.task", "terraform.provider.core", "states.data.jsonata_worker"),
+    *("local.monitoring.changes", "local.integrations.call", "local.monitoring.engine_log"),
+}
+WRITE = re.compile(
+    r"(?:typer|click)\.(?:echo|secho|prompt|confirm)\(|(?<![\w.])(?:print|Console)\(|(?<![\w.])input\('|rich\.print"
+    r"|sys\.__?std(?:out|err)|sys\.std(?:out|err)(?!\.isatty\(\)|\.close\(\))|console\.file\b|os\.write\([12],"
+)
+
+
+class _Texts(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
+def _remove_texts(tree: ast.Module) -> ast.Module:
+    return _Texts().visit(tree)  # type: ignore[no-any-return]
+
+
+def test_commands_write_through_one_module() -> None:
+    """Other modules would print names and messages that control the operator's terminal."""
+    root = Path(nightferry.__file__).parent
+    found = []
+    for file in sorted(root.rglob("*.py")):
+        module = ".".join(file.relative_to(root).with_suffix("").parts)
+        if module.split(".")[0] in ("job", "lambdas", "testing") or module in WRITERS or "project-template" in module:
+            continue
+        code = ast.unparse(_remove_texts(ast.parse(file.read_text(encoding="utf-8"))))
+        found += [f"{module}: {match[0]}" for match in WRITE.finditer(code)]
+    assert found == []
 
 
 def test_the_toolkit_does_not_import_the_workload() -> None:

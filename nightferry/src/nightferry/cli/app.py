@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.entry import run_script
+from nightferry.cli.terminal.output import echo
 from nightferry.cli.terminal.verbs import MARKUP, Verb, VerbGroup
 
 
@@ -160,7 +161,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # slow to import
 
-        typer.echo(f"nightferry {version('nightferry')}")
+        echo(f"nightferry {version('nightferry')}")
         raise typer.Exit
 
 

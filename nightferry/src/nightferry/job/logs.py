@@ -25,6 +25,7 @@ from nightferry.job.error_facts import get_type_name
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
 from nightferry.job.tracebacks import format_traceback
+from nightferry.printable import make_printable
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields", "is_event"}
 _RESERVED_KEYS = frozenset(
@@ -105,7 +106,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _encode(line: Mapping[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…")
+    return make_printable(json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…"))
 
 
 def _format_message(record: logging.LogRecord) -> str:

@@ -14,7 +14,7 @@ import pytest
 from moto import mock_aws
 
 from nightferry.cli.app import main
-from nightferry.cli.terminal.tables import print_table
+from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
 from nightferry.lambdas import chat_notice
 from nightferry.local.backend import LocalBackend

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.options import current_user, open_backend
+from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -68,13 +68,13 @@ def init(
         raise ProjectNotWritten(
             f"{folder.absolute()} cannot be written: {error.strerror}. Run the command in a folder of your own."
         ) from None
-    typer.echo(f"Wrote the project {names.project}:\n")
+    echo(f"Wrote the project {names.project}:\n")
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        typer.echo(f"  {file}")
-    typer.echo("\nIts first job, nightferry run hello:\n")
+        echo(f"  {file}")
+    echo("\nIts first job, nightferry run hello:\n")
     code = _run_first_job(folder)
     if code == 0:
-        typer.echo(f"\nNext: cd {folder} && nightferry run hello --who=Ada")
+        echo(f"\nNext: cd {folder} && nightferry run hello --who=Ada")
     raise typer.Exit(code)
 
 
@@ -128,4 +128,4 @@ def _run_first_job(folder: Path) -> int:
     """Run the job hello on this machine, as ``nightferry run hello`` in the project's folder does."""
     backend = open_backend(Project.find(folder), "local")
     id = backend.run_task(RunRequest("hello", None, {}, None, None, current_user()))
-    return follow_to_end(backend, id, "local", Console(), raw=False)
+    return follow_to_end(backend, id, "local", Terminal(), raw=False)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
 from nightferry.catalog.references import Reference
+from nightferry.cli.terminal.output import echo
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.environment import FOLDER
@@ -92,7 +93,7 @@ def new_environment(
         ) from None
     command = "nightferry up" if name == _LOCAL else f"nightferry synth --env {name}"
     action = "Set the required keys, then run" if text.count(_REQUIRED) else "Now run"
-    typer.echo(f"Wrote {FOLDER}/{name}.toml. {action}: {command}")
+    echo(f"Wrote {FOLDER}/{name}.toml. {action}: {command}")
 
 
 def render_local_file(catalog: Catalog) -> str:

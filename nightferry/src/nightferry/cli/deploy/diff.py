@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.cli.terminal.output import echo, echo_block
 from nightferry.environments.project import Project
 from nightferry.terraform import read, synthesize
 from nightferry.terraform.reading.diff import diff as changes_between
@@ -34,9 +35,9 @@ def diff(
     if as_json:
         print_json([{"subject": change.subject, "text": change.text} for change in changes])
     elif markdown:
-        typer.echo(format_markdown(changes, env), nl=False)
+        echo_block(format_markdown(changes, env), nl=False)
     elif changes:
         for change in changes:
-            typer.echo(str(change))
+            echo(str(change))
     else:
-        typer.echo(f"No changes in {env}.")
+        echo(f"No changes in {env}.")

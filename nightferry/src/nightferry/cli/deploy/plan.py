@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.cli.terminal.output import echo_block
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
@@ -26,4 +27,4 @@ def plan(
     if as_json:
         print_json([{"address": address, "actions": actions} for address, actions in planned.actions.items()])
     else:
-        typer.echo(planned.text)
+        echo_block(planned.text)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.cli.terminal.output import echo
 from nightferry.environments.project import Project
 from nightferry.terraform import read
 from nightferry.terraform.reading.inventory import build_inventory, format_lines
@@ -31,4 +32,4 @@ def resources(
         print_json(listed.to_json())
         return
     for line in format_lines(listed):
-        typer.echo(line)
+        echo(line)

@@ -8,6 +8,7 @@ import typer
 
 from nightferry.aws.rollback import Plan, plan_rollback, roll_back
 from nightferry.aws.session import Aws
+from nightferry.cli.terminal.output import confirm, echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -42,22 +43,22 @@ def rollback(
     plan = plan_rollback(resources, aws, to)
     _print_plan(plan, env)
     if dry_run:
-        typer.echo("Nothing was changed.")
+        echo("Nothing was changed.")
         return
     if not yes:
-        typer.confirm(f"Roll {env} back to {plan.target}?", abort=True)
+        confirm(f"Roll {env} back to {plan.target}?")
     for step in roll_back(resources, aws, plan):
         if step.action == "copy":
-            typer.echo(f"{step.family}: done.")
-    typer.echo(f"New runs in {env} use image {plan.target}.")
+            echo(f"{step.family}: done.")
+    echo(f"New runs in {env} use image {plan.target}.")
 
 
 def _print_plan(plan: Plan, env: str) -> None:
     direction = f"from {plan.current} to {plan.target}" if plan.current != plan.target else f"to {plan.target}"
-    typer.echo(f"Rollback of {env} {direction}:")
+    echo(f"Rollback of {env} {direction}:")
     for step in plan.steps:
-        typer.echo(f"  {step.family} {_DESCRIPTIONS[step.action].format(revision=step.revision)}")
-    typer.echo(
+        echo(f"  {step.family} {_DESCRIPTIONS[step.action].format(revision=step.revision)}")
+    echo(
         "Not reverted: database migrations, and changes of workflows, schedules, triggers and roles.\n"
         f"To revert those changes, deploy version {plan.target} to {env}."
     )

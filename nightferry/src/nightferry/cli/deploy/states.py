@@ -11,6 +11,7 @@ import typer
 
 from nightferry import states
 from nightferry.cli.terminal.options import AsJson, parse_input, print_json
+from nightferry.cli.terminal.output import echo
 from nightferry.errors import NightferryError
 from nightferry.states.data.payload import NotJson, dumps, loads
 from nightferry.states.language.parser import DEFINITION_LIMIT_BYTES
@@ -52,11 +53,11 @@ def validate(file: File, as_json: AsJson = False, workflow_type: WorkflowType = 
         print_json([{"path": problem.path, "message": problem.message} for problem in problems])
     else:
         for problem in problems:
-            typer.echo(str(problem))
+            echo(str(problem))
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        typer.echo(f"{_format_name(file)} is a valid definition.")
+        echo(f"{_format_name(file)} is a valid definition.")
 
 
 @app.command()
@@ -87,9 +88,9 @@ def run(
     if result.status == "SUCCEEDED":
         print_json(result.output)
         return
-    typer.echo(f"{result.status}: {result.error or ''}".rstrip(": "), err=True)
+    echo(f"{result.status}: {result.error or ''}".rstrip(": "), err=True)
     if result.cause:
-        typer.echo(result.cause, err=True)
+        echo(result.cause, err=True)
     raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nightferry.cli.terminal.output import echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.environments.surprises import find_surprises
@@ -29,6 +30,6 @@ def synth(
     environment = project.environment(env)
     files = synthesize(project.catalog, environment)
     changed = write(files, out)
-    typer.echo(f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} changed.")
+    echo(f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} changed.")
     for surprise in find_surprises(AwsResources(project.catalog, environment)):
-        typer.echo(f"Warning: {surprise}", err=True)
+        echo(f"Warning: {surprise}", err=True)

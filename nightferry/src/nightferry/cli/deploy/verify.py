@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
@@ -15,6 +14,7 @@ from nightferry.backend.findings import Finding
 from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.findings import report_findings
 from nightferry.cli.terminal.options import AsJson, Env, current_user, print_status
+from nightferry.cli.terminal.output import Terminal
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
@@ -72,5 +72,5 @@ def _run_checks(
     if starts is not None and task is not None:
         id = starts.run_task(RunRequest(task, started_by=current_user()))
         # Its result is in the findings. Its lines go to the other stream, so that --json prints only JSON.
-        follow_to_end(starts, id, env, Console(stderr=True), raw=True)
+        follow_to_end(starts, id, env, Terminal(stderr=True), raw=True)
     return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag, starts=starts)

@@ -16,6 +16,7 @@ from nightferry.catalog.declarations import Task
 from nightferry.cli.develop.quoting import quote
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.options import AsJson, Env, print_status
+from nightferry.cli.terminal.output import echo_data
 from nightferry.contract import PARAMETER_PATH, TIME_LIMIT_VARIABLE
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
@@ -81,7 +82,7 @@ def env(
         _write_private(output, text)
         print_status(f"Wrote {output} (mode 600).")
     else:
-        typer.echo(text, nl=False)
+        echo_data(text)
 
 
 def _find_locally(project: Project, environment: Environment, task: Task) -> _Variables:

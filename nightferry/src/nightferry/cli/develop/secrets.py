@@ -11,7 +11,7 @@ import typer
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.secret_users import SecretUse, find_secrets, format_set_command
 from nightferry.cli.terminal.options import AsJson, Env, print_json, print_status
-from nightferry.cli.terminal.tables import print_table
+from nightferry.cli.terminal.output import print_table
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from rich.console import Console
-
 from nightferry.catalog.declarations import PostgresService
-from nightferry.cli.terminal.lines import print_unchanged
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json, print_status
-from nightferry.cli.terminal.tables import print_table
+from nightferry.cli.terminal.output import Terminal, print_log_line, print_table
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.services.postgres import find_psql
@@ -46,7 +43,7 @@ def services(env: Env = "local", as_json: AsJson = False) -> None:
             ]
         )
         return
-    console = Console()
+    console = Terminal()
     rows = [
         (status.service.name, _get_kind(status), "running" if status.running else "stopped", _format_address(status))
         for status in found
@@ -57,7 +54,7 @@ def services(env: Env = "local", as_json: AsJson = False) -> None:
             console.print(f"\n{command}", highlight=False, markup=False, soft_wrap=True)
     elif found:
         for row, status in zip(rows, found, strict=True):
-            print_unchanged(console, "\t".join((*row, _format_command(status) or "")))
+            print_log_line(console, "\t".join((*row, _format_command(status) or "")))
     else:
         console.print("None declared.")
     if any(not status.running for status in found):

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.backend.interface import Backend, LogLine
 from nightferry.backend.log_lines import parse_line
-from nightferry.cli.terminal.lines import format_line, is_progress, print_unchanged
+from nightferry.cli.terminal.lines import format_line, is_progress
 from nightferry.cli.terminal.options import Env, open_backend
+from nightferry.cli.terminal.output import Terminal, print_log_line
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
@@ -48,7 +48,7 @@ def logs(
     start = None if since is None else parse_time("--since", since)
     project = Project.find()
     backend = open_backend(project, env)
-    console = Console()
+    console = Terminal()
     plain = raw or not console.is_terminal
     reader = backend.log_reader(start)
 
@@ -60,7 +60,7 @@ def logs(
         if grep is not None and grep not in line.text:
             return
         if plain:
-            print_unchanged(console, line.text)
+            print_log_line(console, line.text)
         elif not is_progress(fields):
             task = tasks[line.run] if len(tasks) > 1 else ""
             console.print(format_line(line.text, line.time, task=task), soft_wrap=True)

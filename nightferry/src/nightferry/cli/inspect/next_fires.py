@@ -8,15 +8,14 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, print_json
+from nightferry.cli.terminal.output import Terminal, print_rows
 from nightferry.cli.terminal.rates import read_first_seen
-from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
@@ -113,7 +112,7 @@ def _find_upcoming(
 
 def _print(found: list[_Upcoming], env: str) -> None:
     """Print the fires grouped by schedule on a terminal, and one per line in a pipe."""
-    console = Console()
+    console = Terminal()
     if not found:
         console.print("None declared.")
     previous = ""

@@ -12,7 +12,7 @@ import typer
 from nightferry.catalog.secret_users import format_set_command
 from nightferry.cli.terminal.completion import complete_topic
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
-from nightferry.cli.terminal.tables import print_table
+from nightferry.cli.terminal.output import echo, print_table
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -66,10 +66,10 @@ def notifications(
         return
     for notice in found:
         recipients = ", ".join(notice["recipients"]) or "no recipients: add [notices.TOPIC] to the environment"
-        typer.echo(f"{notice['time']}  topic {notice['topic']}  to {recipients}")
-        typer.echo("".join(f"    {line}".rstrip() + "\n" for line in notice["text"].splitlines()))
+        echo(f"{notice['time']}  topic {notice['topic']}  to {recipients}")
+        echo("".join(f"    {line}".rstrip() + "\n" for line in notice["text"].splitlines()))
     if not found:
-        typer.echo("No notices.")
+        echo("No notices.")
 
 
 @app.command(name="test")

@@ -16,6 +16,7 @@ from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect import timeline
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import print_json
+from nightferry.cli.terminal.output import Terminal
 from nightferry.schedules.expressions import Occurrence
 from nightferry.schedules.simulation import SimulatedStart, Simulation
 
@@ -52,7 +53,7 @@ class Durations:
 
 def print_simulation(simulation: Simulation, durations: Durations, disabled: list[str], env: str, unknown: str) -> None:
     """Print the chart, the table and notes. ``unknown`` is the reason why the run history is missing, if it is."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     zone = _find_main_zone(simulation)
     since, until = (timeline.to_local_time(time, zone) for time in (simulation.since, simulation.until))
     console.print(f"{env}, {since:%a %Y-%m-%d %H:%M} to {until:%a %Y-%m-%d %H:%M} {zone}", soft_wrap=True)

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
@@ -19,7 +18,7 @@ from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.inputs import describe_run, format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
-from nightferry.cli.terminal.tables import print_rows
+from nightferry.cli.terminal.output import Terminal, print_rows
 from nightferry.cli.terminal.tail import StepProgress
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
@@ -65,7 +64,7 @@ def _print_overview(
     if as_json:
         print_json({"executions": [asdict(e) for e in executions], "runs": [describe_run(catalog, r) for r in runs]})
         return
-    console = Console()
+    console = Terminal()
     if not executions and not runs:
         console.print(
             "No runs or executions yet. See: nightferry tasks, nightferry run TASK, nightferry start WORKFLOW"
@@ -100,7 +99,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         )
         return
     run = redact_run(catalog, run)
-    console = Console()
+    console = Terminal()
     console.print(f"Run {run.id}", highlight=False)
     inputs = format_inputs(run)
     fields = {
@@ -144,7 +143,7 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
     if as_json:
         print_json({**asdict(execution), "states": [asdict(state) for state in states]})
         return
-    console = Console()
+    console = Terminal()
     text, style = _format_execution_status(execution)
     console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
     runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}

@@ -17,6 +17,7 @@ from nightferry.catalog.references import substitute
 from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
+from nightferry.cli.terminal.output import confirm, echo
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.clock import get_clock
@@ -85,11 +86,11 @@ def backfill(
             print_json(report.to_json())
         else:
             for entry in entries:
-                typer.echo(f"{format_scheduled_time(entry.time)}: {entry.describe() if entry.id else 'would start'}")
+                echo(f"{format_scheduled_time(entry.time)}: {entry.describe() if entry.id else 'would start'}")
         return
     _confirm(sum(entry.id is None for entry in entries), one, yes)
     again = _format_command(schedule, begin, end, env, concurrency)
-    report.run(f"Continue with: {again}", print_status if as_json else typer.echo)
+    report.run(f"Continue with: {again}", print_status if as_json else echo)
     if as_json:
         print_json(report.to_json())
     if report.interrupted:
@@ -152,7 +153,7 @@ def _confirm(number: int, schedule: Schedule, yes: bool) -> None:
         raise InvalidRange(
             f"{number:,} starts of {schedule.target} need a confirmation. Add --yes, or use a shorter range."
         )
-    typer.confirm(f"Start {schedule.target} {number:,} times?", abort=True)
+    confirm(f"Start {schedule.target} {number:,} times?")
 
 
 def _format_command(schedule: str, begin: str, end: str, env: str, concurrency: int) -> str:

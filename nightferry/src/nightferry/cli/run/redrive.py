@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.aws.executions.dead_letters import QUEUES, DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
@@ -16,6 +14,7 @@ from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.cli.terminal.inputs import format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
+from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
@@ -83,7 +82,7 @@ def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool, a
         if as_json:
             print_json({"continues": execution})
         else:
-            typer.echo(f"{execution} can continue at the state that failed.")
+            echo(f"{execution} can continue at the state that failed.")
     else:
         _redrive_execution(backend, env, execution, detach)
 
@@ -94,8 +93,8 @@ def _print_repeat(run: TaskRun, as_json: bool) -> None:
         size = {"cpu": run.cpu, "memory": run.memory}
         print_json({"repeats": run.id, "task": run.task, "command": run.command, "env": run.env, **size})
         return
-    typer.echo(f"Run {run.id} of {run.task} can start again, with the same inputs:")
-    print_fields(Console(), format_inputs(run))
+    echo(f"Run {run.id} of {run.task} can start again, with the same inputs:")
+    print_fields(Terminal(), format_inputs(run))
 
 
 def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None:
@@ -103,21 +102,21 @@ def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None
     print_status(f"Run {run.id} of {run.task} starts again with the same inputs, as run {id}.")
     if detach:
         backend.detach()
-        typer.echo(id)
+        echo(id)
         return
-    raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=False))
+    raise typer.Exit(follow_to_end(backend, id, env, Terminal(), raw=False))
 
 
 def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> None:
     seen = None if detach else SeenExecution.read(backend, id)
     notices = len(backend.stored_notices(id))
     execution = backend.redrive(id)
-    sys.stderr.write(f"{execution} continues at the state that failed.\n")
+    echo(f"{execution} continues at the state that failed.", err=True)
     if detach:
         backend.detach()
-        typer.echo(execution)
+        echo(execution)
         return
-    console = Console()
+    console = Terminal()
     ended = follow_execution(backend, execution, console, env=env, seen=seen)
     report_end(backend, ended, console, env, notices)
 
@@ -148,17 +147,17 @@ def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: b
     if as_json:
         print_json(results)
     elif not results:
-        typer.echo("The queue has no dead letters.")
+        echo("The queue has no dead letters.")
     elif not dry_run:
-        typer.echo(f"{len(results) - failed} started and deleted, {failed} returned to the queue.")
+        echo(f"{len(results) - failed} started and deleted, {failed} returned to the queue.")
     if failed:
         raise typer.Exit(1)
 
 
 def _print_result(letter: DeadLetter, outcome: str) -> None:
     sent = datetime.fromtimestamp(letter.sent_at_ms / 1000, UTC).astimezone()
-    typer.echo(f"{sent:%Y-%m-%d %H:%M:%S}  {letter.source}")
+    echo(f"{sent:%Y-%m-%d %H:%M:%S}  {letter.source}")
     if letter.reason:
-        typer.echo(f"    reason: {letter.reason}")
+        echo(f"    reason: {letter.reason}")
     if outcome:
-        typer.echo(f"    → {outcome}")
+        echo(f"    → {outcome}")

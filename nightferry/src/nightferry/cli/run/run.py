@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
 from nightferry.cli.run.task_help import format_task_help
@@ -13,6 +12,7 @@ from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOpt
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.inputs import describe_run
 from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
+from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
 from nightferry.errors import CatalogNotFound
@@ -49,7 +49,7 @@ class RunCommand(TaskCommand):
         """Print the help of the command, and of the task's settings."""
         super().format_help(ctx, formatter)
         if self._task_help:
-            typer.echo(self._task_help)
+            echo(self._task_help)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -95,9 +95,9 @@ def run(
         if as_json:
             print_json(describe_run(project.catalog, backend.run(id)))
         else:
-            typer.echo(id)
+            echo(id)
         return
-    code = follow_to_end(backend, id, env, Console(stderr=as_json), raw=raw)
+    code = follow_to_end(backend, id, env, Terminal(stderr=as_json), raw=raw)
     if as_json:
         ended = backend.run(id)
         print_json({**describe_run(project.catalog, ended), "result": backend.result(ended)})

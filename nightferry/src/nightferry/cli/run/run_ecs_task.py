@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
@@ -18,6 +17,7 @@ from nightferry.cli.run.task_options import TaskCommand, TaskOptions
 from nightferry.cli.terminal.completion import complete_environment, complete_task
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
+from nightferry.cli.terminal.output import Terminal
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -84,7 +84,7 @@ def run_ecs_task(
         raise UsageError(f"Environment '{env}' is not on AWS. Use: nightferry run {task} --env {env}")
     backend = AwsBackend(project, environment, report=print_status)
     if attach is not None:
-        raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Console(), raw=raw))
+        raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Terminal(), raw=raw))
     get_task(project.catalog, task)
     author, command = _split_author(words or [], project.catalog.tasks.keys())
     request = RunRequest(task, command or None, parse_variables(variables), cpu, memory, author)
@@ -93,7 +93,7 @@ def run_ecs_task(
         return
     id = backend.run_task(request)
     print_status(f"Started {task} (run {id}). Attach from another terminal: run-ecs-task {env} --attach {id}")
-    raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=raw))
+    raise typer.Exit(follow_to_end(backend, id, env, Terminal(), raw=raw))
 
 
 def _split_author(words: Sequence[str], tasks: object) -> tuple[str, list[str]]:

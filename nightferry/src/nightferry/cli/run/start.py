@@ -16,6 +16,7 @@ from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, parse_input, print_json
+from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.environments.project import Project
 
 
@@ -42,7 +43,7 @@ def start(
     backend = open_backend(project, env)
     before = {execution.id for execution in backend.executions(workflow=workflow)}
     id = backend.start_workflow(workflow, value)
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     if id in before:
         unused = " It keeps its own input; --input is ignored." if value != {} else ""
         console.print(f"Execution {id} is already open. Following it.{unused}", highlight=False, soft_wrap=True)
@@ -51,7 +52,7 @@ def start(
         if as_json:
             print_json(asdict(backend.execution(id)))
         else:
-            typer.echo(id)
+            echo(id)
         return
     ended = follow_execution(backend, id, console, env=env)
     if as_json:

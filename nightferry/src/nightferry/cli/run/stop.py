@@ -8,6 +8,7 @@ import typer
 
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.options import Env, open_backend
+from nightferry.cli.terminal.output import echo
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 
@@ -26,10 +27,10 @@ def stop(
         raise UnknownName("run or execution", id, [*open_executions, *open_runs])
     name, is_open = found
     if not is_open:
-        typer.echo(f"{name} has already ended.")
+        echo(f"{name} has already ended.")
         return
     backend.stop(name, reason)
-    typer.echo(f"Requested the stop of {name}.")
+    echo(f"Requested the stop of {name}.")
 
 
 def _find(backend: Backend, id: str) -> tuple[str, bool] | None:

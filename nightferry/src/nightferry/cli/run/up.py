@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nightferry.cli.run.up_screen import Screen
 from nightferry.cli.terminal.options import Env
+from nightferry.cli.terminal.output import Terminal
 from nightferry.contract import ExitCode
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -36,7 +36,7 @@ def up(
             f"Environment '{env}' is on AWS, where EventBridge and Step Functions replace the engine. Use an "
             'environment with backend = "local".'
         )
-    console, privacy = Console(), project.catalog.privacy
+    console, privacy = Terminal(), project.catalog.privacy
     if console.is_terminal:
         with (
             Screen(console) as screen,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.local.up import RunningEngine
+from nightferry.printable import indent_continuation, make_one_line, make_printable
 
 _MAX_ROWS = 8
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red", logging.CRITICAL: "bold red"}
@@ -57,8 +58,9 @@ def render(up: RunningEngine, now: datetime) -> RenderableType:
         table = Table("Runs", "Task", "For", "Started by", box=None, header_style="bold", padding=(0, 2, 0, 0))
         for record in running[:_MAX_ROWS]:
             since = now - (record.run.started_at or record.run.created_at)
-            by = record.run.execution or record.run.started_by
-            table.add_row(record.run.id[:12], record.run.task, format_duration(max(0.0, since.total_seconds())), by)
+            by = Text(make_one_line(record.run.execution or record.run.started_by))
+            took = format_duration(max(0.0, since.total_seconds()))
+            table.add_row(record.run.id[:12], record.run.task, took, by)
         if len(running) > _MAX_ROWS:
             table.add_row("", f"and {len(running) - _MAX_ROWS} more", "", "")
         parts.append(table)
@@ -92,5 +94,8 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message above the display."""
         time = datetime.fromtimestamp(record.created).astimezone()
-        text = Text.assemble((f"{time:%H:%M:%S} ", "dim"), (record.getMessage(), _STYLES.get(record.levelno, "")))
+        text = Text.assemble(
+            (f"{time:%H:%M:%S} ", "dim"),
+            (indent_continuation(make_printable(record.getMessage())), _STYLES.get(record.levelno, "")),
+        )
         self._console.print(text, highlight=False, soft_wrap=True)

@@ -6,8 +6,10 @@ import errno
 import sys
 from collections.abc import Callable
 
+from nightferry.cli.terminal.output import echo, guard_streams
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
+from nightferry.printable import make_one_line
 
 # Errors of a path that its owner can repair. Any other OSError is a fault of Nightferry and keeps its traceback.
 _REPAIRABLE = {
@@ -28,10 +30,11 @@ def run_script(name: str, script: Callable[[], object]) -> None:
 
     A path that cannot be read or written, anywhere in a command, is such an error too.
     """
+    guard_streams()
     try:
         script()
     except NightferryError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        echo(f"{name}: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
         sys.stderr.close()
@@ -39,8 +42,8 @@ def run_script(name: str, script: Callable[[], object]) -> None:
     except OSError as error:
         if error.errno not in _REPAIRABLE:
             raise
-        path = "" if error.filename is None else f"{error.filename}: "
-        sys.stderr.write(f"{name}: {path}{error.strerror}. {_REPAIRABLE[error.errno]}.\n")
+        path = "" if error.filename is None else f"{make_one_line(str(error.filename))}: "
+        echo(f"{name}: {path}{error.strerror}. {_REPAIRABLE[error.errno]}.", err=True)
         sys.exit(ExitCode.BAD_SETTINGS)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from nightferry.backend.findings import Finding
 from nightferry.cli.terminal.options import print_json
+from nightferry.cli.terminal.output import Terminal, echo
 
 _SIGNS = {
     "ok": "[green]✓[/]",
@@ -40,14 +40,14 @@ def report_findings(found: Iterable[Finding], env: str | None, *, as_json: bool)
         counts = Counter(finding.verdict for finding in findings)
         warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
         unchecked = "" if env is None else f", {counts['not checked']} not checked in {env}"
-        typer.echo(f"\n{counts['ok']} OK, {warnings}, {failed} missing, wrong or not allowed{unchecked}.")
+        echo(f"\n{counts['ok']} OK, {warnings}, {failed} missing, wrong or not allowed{unchecked}.")
     if failed:
         raise typer.Exit(1)
 
 
 def _print(finding: Finding, group: str | None) -> None:
     """Print a finding, after the name of its group unless the finding before was of ``group`` too."""
-    console = Console()
+    console = Terminal()
     if finding.group != group:
         console.print(f"[bold]{finding.group}[/]", highlight=False)
     word = "" if finding.verdict == "ok" else f" {finding.verdict}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
-from nightferry.cli.terminal.lines import format_duration, print_unchanged
+from nightferry.cli.terminal.lines import format_duration
+from nightferry.cli.terminal.output import echo, print_log_line
 from nightferry.cli.terminal.tail import StepProgress, Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, get_clock
+from nightferry.printable import make_one_line
 
 BAR_CHARACTERS = 24
 _MAX_RUNS = 1000  # of an execution
@@ -40,7 +41,7 @@ def follow_run(
             before, run = run, backend.run(id)
             changed = before is None or before.status != run.status
             if changed and backend.outlives_client and not console.is_terminal:
-                sys.stderr.write(f"{_format_state(run, clock)}\n")
+                echo(_format_state(run, clock), err=True)
             lines = tail.show([run.id], print_to=live.console)
             return PollResult(lines or changed, run.status == "STOPPED" and tail.is_drained(run.id))
 
@@ -62,7 +63,7 @@ def _format_state(run: TaskRun, clock: Clock) -> str:
 def _render_state(run: TaskRun, steps: StepProgress, clock: Clock) -> Text:
     """Return the run's status, its duration and the progress of its step."""
     took = format_duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
-    line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
+    line = Text(f"{make_one_line(run.task)} ").append(run.status, style="cyan").append(f" {took}", style="dim")
     bar = _render_bar(steps.find_latest(run.id))
     return line if bar is None else line.append("  ").append(bar)
 
@@ -113,7 +114,7 @@ def follow_execution(
         states = [state for state in history if state.type == "Task" and state not in seen.states]
         if not console.is_terminal:
             for line in _list_changes(states, runs, printed):
-                print_unchanged(console, line)
+                print_log_line(console, line)
         drained = all(tail.is_drained(run.id) for run in runs.values())
         return PollResult(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
 
@@ -138,11 +139,13 @@ def render_states(states: list[StateExecution], runs: dict[str, TaskRun], steps:
     for state in states:
         run = runs.get(state.runs[-1]) if state.runs else None
         took = format_duration(((state.exited_at or get_clock().now()) - state.entered_at).total_seconds())
-        name = Text(("  " * state.depth) + state.name)
+        name = Text(("  " * state.depth) + make_one_line(state.name))
         if state.attempts > 1:
             name.append(f" (attempt {state.attempts})", style="yellow")
         if state.failed:
-            table.add_row(Text("✗", style="bold red"), name, took, Text(_describe_failure(state, run), style="red"))
+            table.add_row(
+                Text("✗", style="bold red"), name, took, Text(make_one_line(_describe_failure(state, run)), style="red")
+            )
         elif state.exited_at is not None:
             table.add_row(Text("✓", style="green"), name, took, Text(_summarize_steps(steps, run), style="dim"))
         else:
@@ -180,7 +183,9 @@ def _render_bar(step: dict[str, Any] | None) -> Text | None:
 
 def _summarize_steps(steps: StepProgress, run: TaskRun | None) -> str:
     done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
-    return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
+    return "\n".join(
+        make_one_line(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip()) for step in done[:3]
+    )
 
 
 def _describe_failure(state: StateExecution, run: TaskRun | None) -> str:

@@ -6,12 +6,13 @@ import json
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from nightferry.backend.log_lines import parse_line
 from nightferry.contract import LogEvent
+from nightferry.printable import make_one_line, make_printable
 
+_INDENT = "  "
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 # These fields are part of the line's format, or are only for machines.
 _HIDDEN_FIELDS = frozenset(
@@ -25,34 +26,37 @@ def format_line(text: str, time: datetime, *, task: str = "") -> Text:
     line = Text()
     line.append(f"{time.astimezone():%H:%M:%S} ", style="dim")
     if task:
-        line.append(f"{task} ", style="cyan")
+        line.append(f"{make_one_line(task)} ", style="cyan")
     if fields is None:
-        return line.append(text)
+        return line.append(make_one_line(text))
     level = str(fields.get("level", "INFO"))
     style = _STYLES.get(level, "")
     if level != "INFO":
-        line.append(f"{level} ", style=style)
-    line.append(str(fields["message"]), style=style)
+        line.append(f"{make_one_line(level)} ", style=style)
+    line.append(_format_text(str(fields["message"])), style=style)
     for name, value in fields.items():
         if name not in _HIDDEN_FIELDS and value is not None:
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            separator = "\n" if "\n" in shown else " "
-            line.append(f"{separator}{name}=", style="dim").append(shown)
+            separator = f"\n{_INDENT}" if "\n" in shown else " "
+            line.append(f"{separator}{make_one_line(name)}=", style="dim").append(_format_text(shown))
     return line
 
 
-def print_unchanged(console: Console, text: str) -> None:
-    """Print a line unchanged. In a pipe, bypass the console, which would replace tabs with spaces."""
-    if console.is_terminal:
-        console.out(text, highlight=False)
-    else:
-        console.file.write(f"{text}\n")
-        console.file.flush()
+def _format_text(text: str) -> str:
+    """Return a text whose further lines are indented: each line of the output that begins with a time is real."""
+    return make_printable(text).replace("\n", f"\n{_INDENT}")
 
 
 def is_progress(fields: dict[str, Any] | None) -> bool:
     """Return True if the line reports the progress of a step. A progress bar shows it instead."""
-    return fields is not None and fields.get("event") == LogEvent.PROGRESS
+    if fields is None or fields.get("event") != LogEvent.PROGRESS:
+        return False
+    done, total = fields.get("done"), fields.get("total")  # of any type in a line that another program wrote
+    return _is_count(done) and (total is None or _is_count(total))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 10**15
 
 
 def format_duration(seconds: float) -> str:

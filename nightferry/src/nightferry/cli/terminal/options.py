@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import sys
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
+from nightferry.cli.terminal.output import echo, echo_block
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.states.data.payload import NotJson, loads
@@ -44,13 +44,12 @@ def format_env_option(env: str) -> str:
 
 def print_status(message: str) -> None:
     """Print a message on standard error, which keeps standard output for the command's result."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    echo(message, err=True)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, with times in ISO 8601."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_format_value, ensure_ascii=False) + "\n")
+    echo_block(json.dumps(value, indent=2, default=_format_value, ensure_ascii=False))
 
 
 def _format_value(value: Any) -> str:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from nightferry.backend.interface import Backend, LogLine
 from nightferry.backend.log_lines import parse_line
-from nightferry.cli.terminal.lines import format_line, is_progress, print_unchanged
+from nightferry.cli.terminal.lines import format_line, is_progress
+from nightferry.cli.terminal.output import print_log_line
 
 _SHOWN_IF_QUIET = ("WARNING", "ERROR", "CRITICAL")
 
@@ -57,7 +58,7 @@ class Tail:
             if self._quiet and (fields is None or fields.get("level") not in _SHOWN_IF_QUIET):
                 continue
             if self._raw and not self._quiet:
-                print_unchanged(print_to, line.text)
+                print_log_line(print_to, line.text)
             else:
                 # If the terminal wraps a line, rich miscalculates the position of the live table.
                 soft_wrap = not print_to.is_terminal

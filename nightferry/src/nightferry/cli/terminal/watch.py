@@ -15,6 +15,7 @@ from rich.live import Live
 
 from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
 from nightferry.cli.terminal.options import format_env_option, print_status
+from nightferry.cli.terminal.output import echo_block
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
@@ -172,8 +173,7 @@ class _Loop:
             return "leave"
         with _pause(self.watcher.live):
             while True:
-                sys.stderr.write(_QUESTION.format(kind=self.watcher.kind))
-                sys.stderr.flush()
+                echo_block(_QUESTION.format(kind=self.watcher.kind), err=True, nl=False)
                 answer = sys.stdin.readline()
                 self._interrupts_handled = self.interrupts.count = 0
                 match answer.strip().lower()[:1]:

@@ -22,7 +22,7 @@ _AUTHORIZATION = re.compile(
 _SCHEMES = ("bearer", "basic", "digest", "aws4-hmac-sha256")
 # A password with "/" follows a ":" that no port follows.
 _USER_INFO = re.compile(
-    r"(?<=://)(?!USER@HOST\b)(?:[^/\s?#@\"':]*+:(?![0-9]{0,5}(?:[/?#\s]|\Z))[^\s@\"']*+@(?:[^/\s?#@\"']*+@)*+"
+    r"(?<=://)(?!USER@HOST\b)(?:[^/\s?#@\"':]*+:(?![0-9]{0,5}(?:[/?#\s]|\Z))[^\s@\"']{0,200}+@(?:[^/\s?#@\"']*+@)*+"
     r"|[^/\s?#@\"']*+@(?:[^/\s?#@\"']*+@)*+)"
 )
 _WEBHOOK = re.compile(r"(?P<host>https?://(?P<name>[^\s/\"'<>?#]*+))(?P<path>/[^\s\"'<>]*+)", re.IGNORECASE)

@@ -19,6 +19,7 @@ from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
 from nightferry.job.supervision.channel import BEGIN, EVENT, REPORT, SECRETS
 from nightferry.job.supervision.lines import KeyBlocks, LineSplitter, cut_line
+from nightferry.printable import make_printable
 
 _OUTPUTS = (("stdout", "INFO"), ("stderr", "WARNING"))  # as of text that is printed by Python
 _BEFORE_THE_BODY = (LogEvent.STARTED, LogEvent.SKIPPED)
@@ -144,7 +145,7 @@ def _rename_event(line: bytes) -> bytes:
     fields = json.loads(line)
     if fields.get("event") in list(LogEvent):
         fields = {("event_" if name == "event" else name): value for name, value in fields.items()}
-        return json.dumps(fields, ensure_ascii=False).encode(errors="backslashreplace")
+        return make_printable(json.dumps(fields, ensure_ascii=False)).encode()
     return line
 
 

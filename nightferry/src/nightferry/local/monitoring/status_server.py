@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from nightferry.errors import NightferryError
 from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import CONTENT_TYPE, Metrics
+from nightferry.printable import make_printable
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8470
@@ -53,7 +55,8 @@ def create_server(health: Health, metrics: Metrics) -> uvicorn.Server:
     async def get_health(_: Request) -> Response:
         problems = await health.find_problems()
         body = {"status": "unhealthy" if problems else "healthy", "problems": problems}
-        return JSONResponse(body, 503 if problems else 200)
+        content = make_printable(json.dumps(body, ensure_ascii=False))
+        return Response(content, 503 if problems else 200, media_type="application/json")
 
     async def get_metrics(_: Request) -> Response:
         return Response(metrics.render(), media_type=CONTENT_TYPE)
