@@ -15,8 +15,10 @@ SCRIPT = PROJECT / "tools" / "install-packages"
 COMMANDS = {
     "apt-get": 'echo "apt-get $*" >> "$LOG"; [ "$1" = update ] || "$POLICY_RC_D" ssh start || echo refused >> "$LOG"'
     '; exit "${APT_CODE:-0}"',
-    "dpkg": "echo /usr/lib/systemd/system/ssh.socket; echo /lib/systemd/system/ssh.service; echo /etc/ssh/sshd_config",
-    "systemctl": 'echo "systemctl $*" >> "$LOG"; exit 1',
+    "dpkg": "printf '%s\\n' /usr/lib/systemd/system/ssh.socket /lib/systemd/system/ssh.service /etc/init.d/ssh",
+    # Outside of a maintainer script, the program requires the package.
+    "deb-systemd-helper": '[ "$DPKG_MAINTSCRIPT_PACKAGE" ] && echo "deb-systemd-helper $*" >> "$LOG"',
+    "update-rc.d": 'echo "update-rc.d $*" >> "$LOG"',
 }
 
 
@@ -43,8 +45,9 @@ def test_services_are_neither_started_nor_enabled(tmp_path: Path, code: str) -> 
             "apt-get update -qq",
             "apt-get install -qq -y --no-install-recommends openssh-server",
             "refused",
-            "systemctl disable --quiet ssh.socket",
-            "systemctl disable --quiet ssh.service",
+            "deb-systemd-helper disable ssh.socket",
+            "deb-systemd-helper disable ssh.service",
+            "update-rc.d ssh disable",
         ]
     else:
         assert returned == int(code)
