@@ -187,8 +187,25 @@ def test_ten_years_of_missed_minutes_are_handled_quickly(make_harness: MakeHarne
     harness.clock.set(START + timedelta(days=3650) + timedelta(seconds=30))
     tick_until_idle(harness.engine())
     [missed, last] = reversed(Store(harness.file).starts())
-    assert missed.note == "More than 1000 missed since 2026-03-01 12:01:00 UTC; one start for all of them."
+    assert missed.note == "More than 10000 missed since 2026-03-01 12:01:00 UTC; one start for all of them."
     assert (missed.due_at, last.due_at) == (START + timedelta(days=3650) - MINUTE, START + timedelta(days=3650))
+
+
+def test_catching_up_all_missed_fires_is_limited(make_harness: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
+    harness = make_harness("cron(* * * * ? *)", catch_up="all")
+    tick_until_idle(harness.engine())
+    last = START + timedelta(minutes=4000)
+    harness.clock.set(last)
+    engine = harness.engine()
+    with caplog.at_level(logging.INFO, "nightferry.engine"):
+        tick_until_idle(engine)
+    assert harness.fires("s") == [last - n * MINUTE for n in reversed(range(2001))]  # the last one is not late
+    (missed,) = Store(harness.file).starts(outcome="missed")
+    assert missed.note == (
+        "1999 missed since 2026-03-01 12:01:00 UTC; not started, because catch_up = all starts for the last 2,000 "
+        "times only. To start the others: nightferry backfill s"
+    )
+    assert "1999 missed since" in caplog.text
 
 
 def test_nothing_fires_twice_after_the_clock_goes_back(

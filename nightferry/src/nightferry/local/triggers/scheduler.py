@@ -7,7 +7,7 @@ were made already.
 
 A fire that is processed more than a minute late is missed: the engine was down, the machine slept, or the clock jumped.
 ``catch_up`` selects the reaction: ``skip`` starts nothing, ``once`` starts for the last missed fire, and ``all`` starts
-for each of them, oldest first.
+for each of the last 2,000 of them, oldest first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -35,8 +36,9 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
 _RETRY_DELAY = timedelta(seconds=10)  # after a start that failed
 _POLL_SECONDS = 0.25  # between two reads of the clock, which may jump
+MAX_CAUGHT_UP = 2000  # starts with catch_up = all: a day of a schedule that fires each minute
 _BATCH_STARTS = 100  # starts in one transaction with catch_up = all
-_MAX_COUNTED = 1000  # missed fires that are counted exactly
+_MAX_COUNTED = 10_000  # missed fires that are counted exactly
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -69,15 +71,17 @@ class _ActiveSchedule:
                 yield one.instant
 
     def find_last_fire(self, after: datetime, until: datetime) -> datetime | None:
-        """Return the last fire after ``after`` up to and including ``until``, without iterating over all of them."""
+        """Return the last fire after ``after`` up to and including ``until``."""
+        return next(iter(self.find_last_fires(after, until, 1)), None)
+
+    def find_last_fires(self, after: datetime, until: datetime, number: int) -> list[datetime]:
+        """Return the last ``number`` fires after ``after`` up to and including ``until``, without finding all."""
         span = timedelta(minutes=2)
         while True:
             start = max(after, until - span)
-            last = None
-            for last in self.iterate_fires(start, until):  # noqa: B007 - only the last value is needed
-                pass
-            if last is not None or start == after:
-                return last
+            last = deque(self.iterate_fires(start, until), maxlen=number)
+            if len(last) == number or start == after:
+                return list(last)
             span *= 4
 
     @property
@@ -201,6 +205,7 @@ class Scheduler:
         until = time
         with self._store.transaction():
             if missed_until is not None and watched.declared.catch_up == "all":
+                starts += self._drop_oldest(watched, missed_until)
                 fires = list(islice(watched.iterate_fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
                 note = "Started late because of catch_up = all."
                 starts += [self._starter.start(self._make_start_request(watched, fire, note)) for fire in fires]
@@ -223,13 +228,29 @@ class Scheduler:
         late = time - MISSED_AFTER
         return watched.find_last_fire(watched.record.decided_until, late) if watched.due <= late else None
 
-    def _record_missed(self, watched: _ActiveSchedule, last: datetime) -> StartRecord:
-        """Record the fires missed up to ``last``: make one start for all of them, or none."""
+    def _drop_oldest(self, watched: _ActiveSchedule, missed_until: datetime) -> list[StartRecord]:
+        """Record as missed the fires before the last ones that catch_up = all starts for."""
+        last = watched.find_last_fires(watched.record.decided_until, missed_until, MAX_CAUGHT_UP + 1)
+        if len(last) <= MAX_CAUGHT_UP:
+            return []
+        note = (
+            f"{self._count_missed(watched, last[0])}; not started, because catch_up = all starts for the last "
+            f"{MAX_CAUGHT_UP:,} times only. To start the others: nightferry backfill {watched.declared.name}"
+        )
+        watched.record = replace(watched.record, decided_until=last[0])
+        return [self._starter.record_missed(self._make_start_request(watched, last[0], note))]
+
+    @staticmethod
+    def _count_missed(watched: _ActiveSchedule, last: datetime) -> str:
         fires = list(islice(watched.iterate_fires(watched.record.decided_until, last), _MAX_COUNTED + 1))
         number = str(len(fires)) if len(fires) <= _MAX_COUNTED else f"More than {_MAX_COUNTED}"
-        since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
+
+    def _record_missed(self, watched: _ActiveSchedule, last: datetime) -> StartRecord:
+        """Record the fires missed up to ``last``: make one start for all of them, or none."""
+        since = self._count_missed(watched, last)
         if watched.declared.catch_up == "once":
-            note = f"{since}." if len(fires) == 1 else f"{since}; one start for all of them."
+            note = f"{since}." if since.startswith("1 ") else f"{since}; one start for all of them."
             return self._starter.start(self._make_start_request(watched, last, note))
         note = f"{since}; not started because of catch_up = skip."
         return self._starter.record_missed(self._make_start_request(watched, last, note))
