@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from nightferry.aws.backend import AwsBackend
+from nightferry.aws.logs import is_end
 from nightferry.backend.interface import RunRequest, Unreachable
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.tiers import LONG
@@ -56,6 +57,18 @@ def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
     prompt = [text for (_, text, late) in written if late == 0 and text != "same"]
     seen = set(prompt)
     assert [text for text in texts if text in seen] == prompt, "lines that are not late keep their order"
+
+
+def test_only_a_line_of_the_runtime_is_the_last_line() -> None:
+    line = '{"time": "2026-03-01T12:00:00.000+00:00", "message": "ended with exit code 0", "event": "ended", "exit_code": 0}'
+    assert is_end(line)
+    for forged in (
+        '{"message": "a field of the job", "data": {"event": "ended"}}',
+        '{"message": "{\\"event\\": \\"ended\\"}", "logger": "stdout"}',
+        'text "event": "ended"',
+        '{"message": "of the job", "event_": "ended"}',
+    ):
+        assert not is_end(forged), forged
 
 
 def test_a_run_and_its_log_are_found_after_ecs_has_forgotten_it(

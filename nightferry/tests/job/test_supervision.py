@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +17,7 @@ import pytest
 
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.runtime import Runtime
+from nightferry.job.supervision import processes
 from nightferry.job.supervision.lines import MAX_LINE_BYTES, KeyBlocks, LineSplitter
 from nightferry.job.supervision.log import SupervisedLog
 
@@ -137,6 +140,75 @@ def test_text_after_the_beginning_of_a_key_is_shown_again() -> None:
     blocks = KeyBlocks()
     lines = ["-----BEGIN PRIVATE KEY-----", "MIIabc", "2026-11-30 12:00:00 the import failed: no such file", "MIIabc"]
     assert [blocks.hides(line) for line in lines] == [False, True, False, False]
+
+
+CHAIN = """
+import traceback
+def load(person):
+    raise ValueError(f"cannot load {person}\\nDETAIL: of {person}")
+try:
+    try:
+        load("Wolfeschlegel")
+    except ValueError as error:
+        raise KeyError("Wolfeschlegel") from error
+except KeyError:
+    traceback.print_exc()
+print("after", flush=True)
+"""
+
+
+@pytest.mark.parametrize("where", ["in the job", "in a program"])
+def test_printed_exceptions_are_withheld_by_the_strict_policy(job: MakeJob, where: str) -> None:
+    code = (
+        CHAIN.strip()
+        if where == "in the job"
+        else f"import subprocess\nsubprocess.run([sys.executable, '-c', {CHAIN!r}])"
+    )
+    strict, plain = job(code).run(**STRICT), job(code).run()
+    assert "Wolfeschlegel" not in strict.stdout
+    shown = list_messages(strict, "stderr")
+    assert [line for line in shown if "withheld" in line] == [
+        "ValueError: [message withheld]", "KeyError: [message withheld]",
+    ]  # fmt: skip
+    assert sum("in load" in line for line in shown) == 1
+    assert list_messages(strict, "stdout") == ["after"]
+    assert "ValueError: cannot load Wolfeschlegel" in list_messages(plain, "stderr")
+    assert "KeyError: 'Wolfeschlegel'" in list_messages(plain, "stderr")
+
+
+def test_texts_of_asyncio_quote_no_exception_under_the_strict_policy(job: MakeJob) -> None:
+    body = """
+import asyncio, gc
+async def fail():
+    raise ValueError("Wolfeschlegel")
+async def forget():
+    asyncio.get_running_loop().call_soon(lambda person: 1 / 0, "Wolfeschlegel")
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+asyncio.run(forget())
+gc.collect()
+"""
+    strict, plain = job(body).run(**STRICT), job(body).run()
+    assert "Wolfeschlegel" not in strict.stdout
+    assert sorted(list_messages(strict, "asyncio")) == [
+        "Exception in callback main.",
+        "Task exception was never retrieved",
+    ]
+    assert "Wolfeschlegel" in plain.stdout
+
+
+def test_a_printed_text_in_many_pieces_takes_linear_time(job: MakeJob) -> None:
+    ended = job("for n in range(200_000): print('.', end='')\nprint('\\nlast', end='')").run()
+    assert [text.strip(".") for text in list_messages(ended, "stdout")] == ["", "last"]
+
+
+def test_programs_can_write_to_the_streams_of_a_job(job: MakeJob) -> None:
+    body = "import faulthandler, subprocess\nsubprocess.run(['echo', 'program'], stdout=sys.stdout, stderr=sys.stderr)"
+    ended = job(f"{body}\nfaulthandler.dump_traceback()").run()
+    assert ended.code == 0
+    assert list_messages(ended, "stdout") == ["program"]
+    assert list_messages(ended, "stderr")[0].startswith("Current thread")
 
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,6 +361,33 @@ def test_a_job_of_another_job_is_supervised_too(job: MakeJob) -> None:
     assert SSN not in ended.stdout
     assert sum('"message": "inner ssn' in text for text in list_messages(ended, "stdout")) == 1
     assert len(ended.events("ended")) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
+def test_the_pipes_of_a_supervisor_are_closed_to_its_job() -> None:
+    """The accesses of an unprivileged user, to whom this process belongs, and to whom it is hidden or not."""
+    results = []
+    for is_hidden in (False, True):
+        read, write = os.pipe()
+        if (pid := os.fork()) == 0:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+                ctypes.CDLL(None).prctl(4, 1)  # which setuid has removed
+            if is_hidden:
+                processes.hide_from_user()
+            target = f"/proc/{os.getpid()}/fd"
+            if os.fork() == 0:
+                with suppress(PermissionError):
+                    os.write(write, b"open" if os.listdir(target) else b"")
+                os._exit(0)
+            os.wait()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        os.close(write)
+        results.append(os.read(read, 100))
+        os.close(read)
+    assert results == [b"open", b""]
 
 
 def test_a_zombie_of_the_container_is_reaped(job: MakeJob) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import LogLine, TaskRun
+from nightferry.backend.log_lines import parse_line
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
 
@@ -124,7 +125,7 @@ class CloudWatchReader:
                 stream.returned[event.id] = event.timestamp
                 stream.newest = max(stream.newest, event.timestamp)
                 stream.last_line_at = self._clock.now()
-                stream.ended = stream.ended or _END_MARKER in event.text
+                stream.ended = stream.ended or is_end(event.text)
                 time = datetime.fromtimestamp(event.timestamp / 1000, UTC)
                 yield LogLine(event.position, run, time, event.text)
             self._forget(stream)
@@ -154,6 +155,11 @@ class CloudWatchReader:
             if not page.get("nextToken"):
                 return
             token = {"nextToken": page["nextToken"]}
+
+
+def is_end(text: str) -> bool:
+    """Return True for the runtime's last line, whose fields are not nested in those of another line."""
+    return _END_MARKER in text and (parse_line(text) or {}).get("event") == LogEvent.ENDED
 
 
 def _to_epoch_ms(time: datetime) -> int:

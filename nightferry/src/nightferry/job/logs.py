@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -20,8 +21,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from nightferry.contract import LogEvent
+from nightferry.contract import LogEvent, Privacy
 from nightferry.job.error_facts import get_type_name
+from nightferry.job.printed_errors import PrintedErrors
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
 from nightferry.job.tracebacks import format_traceback
@@ -86,7 +88,7 @@ class JsonFormatter(logging.Formatter):
         return _encode(self._start_line(time.time(), level, logger, message))
 
     def _render(self, record: logging.LogRecord) -> str:
-        message = redactor.redact_text(_format_message(record))
+        message = redactor.redact_text(_withhold_data_of_asyncio(record, _format_message(record)))
         line = self._start_line(record.created, record.levelname, record.name, message)
         others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
@@ -123,6 +125,13 @@ def _format_message(record: logging.LogRecord) -> str:
         return str(template)  # log the template alone if the arguments do not match it
 
 
+def _withhold_data_of_asyncio(record: logging.LogRecord, message: str) -> str:
+    """Return a message of asyncio without exceptions and arguments, which it quotes, if the policy is strict."""
+    if record.name == "asyncio" and redactor.privacy is Privacy.STRICT:
+        return re.split(r"[(<\n]", message, maxsplit=1)[0].rstrip()
+    return message
+
+
 def _redact_argument(value: object) -> object:
     """Return an argument in a form whose text may be part of a message."""
     return (
@@ -133,19 +142,30 @@ def _redact_argument(value: object) -> object:
 class _LogStream(io.TextIOBase):
     """A replacement for ``sys.stdout`` and ``sys.stderr`` that logs each printed line."""
 
-    def __init__(self, logger: logging.Logger, level: int) -> None:
-        self._logger = logger
+    def __init__(self, name: str, level: int, descriptor: int) -> None:
+        self._logger = logging.getLogger(name)
+        self._logger.setLevel(logging.INFO)
         self._level = level
-        self._parts = threading.local()
+        self._descriptor = descriptor
+        self._threads = threading.local()
 
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """Return the file descriptor for programs, whose output the supervisor redacts."""
+        return self._descriptor
+
     def write(self, text: str) -> int:
-        *lines, rest = (getattr(self._parts, "text", "") + text).split("\n")
-        self._parts.text = rest
-        for line in lines:
-            if line.strip():
+        state = vars(self._threads)
+        parts: list[str] = state.setdefault("parts", [])
+        errors: PrintedErrors = state.setdefault("errors", PrintedErrors())
+        first, *lines = text.split("\n")
+        parts.append(first)
+        for following in lines:
+            line = errors.withhold("".join(parts))
+            parts[:] = [following]
+            if line is not None and line.strip():
                 self._logger.log(self._level, "%s", line)
         return len(text)
 
@@ -154,7 +174,7 @@ class _LogStream(io.TextIOBase):
 
     def end(self) -> None:
         """Log the text that this thread has printed without a line end."""
-        if getattr(self._parts, "text", ""):
+        if any(vars(self._threads).get("parts", ())):
             self.write("\n")
 
 
@@ -177,10 +197,8 @@ def configure(runtime: Runtime, handler: logging.Handler, levels: Mapping[str, i
         get_logger(name)
     logging.raiseExceptions = False  # otherwise logging prints the arguments of a record that it cannot format
 
-    for name in ("stdout", "stderr"):
-        logging.getLogger(name).setLevel(logging.INFO)
-    sys.stdout = _LogStream(logging.getLogger("stdout"), logging.INFO)
-    sys.stderr = _LogStream(logging.getLogger("stderr"), logging.WARNING)
+    sys.stdout = _LogStream("stdout", logging.INFO, 1)
+    sys.stderr = _LogStream("stderr", logging.WARNING, 2)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
     sys.unraisablehook = _log_unraisable

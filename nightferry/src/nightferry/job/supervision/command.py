@@ -31,6 +31,7 @@ def main(events: int, command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         _execute(supervisor, events, command)
+    processes.hide_from_user()
     os.closerange(0, 3)
     status = _wait(child, events)
     processes.kill_descendants()

@@ -16,6 +16,7 @@ from typing import Any
 
 from nightferry.contract import EVENTS_VARIABLE, LogEvent
 from nightferry.job.logs import JsonFormatter
+from nightferry.job.printed_errors import PrintedErrors
 from nightferry.job.redaction import redactor
 from nightferry.job.supervision.channel import BEGIN, EVENT, REPORT, SECRETS
 from nightferry.job.supervision.lines import KeyBlocks, LineSplitter, cut_line
@@ -39,6 +40,7 @@ class SupervisedLog:
         """The descriptor of the channel of events, or None without an engine."""
         self._splitters = [LineSplitter(), LineSplitter()]
         self._blocks = [KeyBlocks(), KeyBlocks()]
+        self._errors = [PrintedErrors(), PrintedErrors()]
         self._message = b""
         self._has_begun = False
 
@@ -117,10 +119,11 @@ class SupervisedLog:
     def _add_line(self, number: int, line: bytes, omitted: int) -> None:
         # Without zero bytes, text in UTF-16 has the characters that the patterns of redaction recognize.
         text = line.replace(b"\0", b"").decode(errors="backslashreplace").rstrip("\r")
-        if text.strip() and not self._blocks[number].hides(text):
-            message = cut_line(redactor.redact_text(text), omitted)
-            shown = self._formatter.format_text(*_OUTPUTS[number], message)
-            self._write(shown.encode(errors="backslashreplace") + b"\n")
+        shown = None if self._blocks[number].hides(text) else self._errors[number].withhold(text)
+        if shown is not None and shown.strip():
+            message = cut_line(redactor.redact_text(shown), omitted)
+            line_of_log = self._formatter.format_text(*_OUTPUTS[number], message)
+            self._write(line_of_log.encode(errors="backslashreplace") + b"\n")
 
     # ── writing ──
 

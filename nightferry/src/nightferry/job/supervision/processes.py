@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0  # a process that waits for a device ends after its call only
 _POLL_SECONDS = 0.005
@@ -27,6 +28,14 @@ def disable_core_dumps() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
         Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+
+
+def hide_from_user() -> None:
+    """Deny this process's memory and open files to other processes of its user, on Linux; root still has access.
+
+    Otherwise the code of a job could open the pipes of its supervisor below ``/proc``.
+    """
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def become_subreaper() -> None:

@@ -32,6 +32,7 @@ from nightferry.job.supervision.processes import (
     become_subreaper,
     die_with_parent,
     disable_core_dumps,
+    hide_from_user,
     kill_descendants,
     outlive_parent,
 )
@@ -95,6 +96,7 @@ class Supervisor:
             self._log.close_in_child()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
             return Channel(pipes[0][1])
+        hide_from_user()
         for _, write in pipes:
             os.close(write)
         self._sources = [read for read, _ in pipes]
