@@ -379,7 +379,7 @@ def test_the_pipes_of_a_supervisor_are_closed_to_its_job() -> None:
             target = f"/proc/{os.getpid()}/fd"
             if os.fork() == 0:
                 with suppress(PermissionError):
-                    os.write(write, b"open" if os.listdir(target) else b"")
+                    os.write(write, b"open" if list(Path(target).iterdir()) else b"")
                 os._exit(0)
             os.wait()
             os._exit(0)
