@@ -1,7 +1,8 @@
 """A private, temporary gpg keyring: a directory with its own agent, both removed after use.
 
-The directory is locked while it is in use. The directory of a killed process is not locked, so the next keyring
-removes it.
+The directory has a locked file while it is in use. The lock ends with a killed process, so the next keyring removes its
+directory. The system's temporary folder is shared, so a directory is only considered if it belongs to this account, and
+neither links nor other kinds of files are opened in it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,8 @@ from pydantic import SecretStr
 from nightferry import NightferryError
 
 _PREFIX = "nightferry-gpg-"
+_LOCK = "lock"
+_OPEN_LOCK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a named pipe does not wait
 # The directory contains the agent's sockets, and the kernel limits the path of a socket to 107 bytes.
 _MAX_BASE_PATH_BYTES = 60
 
@@ -107,11 +111,11 @@ def keyring() -> Iterator[Keyring]:
     """Create an empty keyring and remove it at the end of the block."""
     base = _find_base_directory()
     _remove_abandoned(base)
-    # The directory is renamed only after it is locked, so that no other process removes it as abandoned.
-    unlocked = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
-    with (unlocked / "lock").open("wb") as lock:
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    # The lock gets its name only when it is held, so that no other process removes the directory as abandoned.
+    with (directory / "new-lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        directory = unlocked.rename(base / unlocked.name.removeprefix("."))
+        (directory / "new-lock").rename(directory / _LOCK)
         try:
             (directory / "gpg-agent.conf").write_text(_AGENT_SETTINGS)
             yield Keyring(directory)
@@ -131,9 +135,13 @@ def _make_environment() -> dict[str, str]:
 
 def _remove_abandoned(base: Path) -> None:
     for directory in base.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), (directory / "lock").open("rb") as lock:  # Skip locked directories.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(directory)
+        with contextlib.suppress(OSError):  # Skip locked directories, and those that another process has just removed.
+            status = directory.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+                continue
+            with os.fdopen(os.open(directory / _LOCK, _OPEN_LOCK), "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(directory)
 
 
 def _remove(directory: Path) -> None:
