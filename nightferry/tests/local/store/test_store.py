@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from nightferry.local.store import StartRecord, Store, StoreTooNew, StoreUnusable, schema
 from nightferry.states import HistoryEvent
+from tests.cli.terminal import nightferry_process
+from tests.local.toy import make_project
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_an_older_store_is_upgraded_with_its_content(tmp_path: Path, version: in
 
 def test_a_file_that_is_not_a_store_is_reported(tmp_path: Path) -> None:
     (tmp_path / "engine.sqlite").write_bytes(b"not a store, but a file that is long enough to be read as one" * 100)
-    with pytest.raises(StoreUnusable, match=r"Cannot open .*engine.sqlite: file is not a database\. .*move it away"):
+    with pytest.raises(StoreUnusable, match=r"Cannot use .*: file is not a database\. .*move engine.sqlite away"):
         Store(tmp_path / "engine.sqlite")
 
 
@@ -129,3 +133,58 @@ def test_a_start_is_recorded_once(store: Store) -> None:
     assert store.start(start.token) == start
     with pytest.raises(sqlite3.IntegrityError):
         store.add_start(start)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "toy")
+
+
+def damage(file: Path, table: str) -> None:
+    """Overwrite the pages of a table, as a faulty disk does."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as pages:
+        pages.seek((page - 1) * size)
+        pages.write(b"\xff" * size)
+
+
+READS: dict[str, Callable[[Store], object]] = {
+    "run": lambda store: store.begun_runs(),
+    "execution": lambda store: store.executions(None, 1),
+    "log_line": lambda store: store.add_lines([("r", "text")]),
+    "event": lambda store: store.events("e"),
+    "schedule": lambda store: store.schedules(),
+}
+
+
+@pytest.mark.parametrize("table", READS)
+def test_a_damaged_table_is_reported_with_its_file_and_the_fix(tmp_path: Path, table: str) -> None:
+    file = tmp_path / "engine.sqlite"
+    Store(file).close()
+    damage(file, table)
+    store = Store(file)
+    with pytest.raises(StoreUnusable, match=rf"Cannot use {file}: .*malformed.*move engine\.sqlite away") as raised:
+        READS[table](store)
+    assert isinstance(raised.value, sqlite3.DatabaseError), "the engine ends with it instead of failing an execution"
+    store.close()
+
+
+def test_a_missing_table_is_reported_as_damage(tmp_path: Path) -> None:
+    store = Store(tmp_path / "engine.sqlite")
+    with contextlib.closing(sqlite3.connect(store.file)) as db:
+        db.execute("DROP TABLE run")
+    with pytest.raises(StoreUnusable, match=r"no such table: run\. .*move engine\.sqlite away"):
+        store.begun_runs()
+
+
+def test_the_engine_ends_with_a_code_after_which_the_service_manager_does_not_restart_it(root: Path) -> None:
+    Store(root / ".nightferry" / "engine.sqlite").close()
+    damage(root / ".nightferry" / "engine.sqlite", "run")
+    ended = nightferry_process(root, "up", "--port", "0")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+    assert "move engine.sqlite away" in ended.stderr
+    unit = (Path(__file__).parents[3] / "docs" / "local-engine.md").read_text()
+    assert f"\nRestartPreventExitStatus={ended.returncode}\n" in unit

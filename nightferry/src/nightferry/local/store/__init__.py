@@ -17,7 +17,7 @@ it.
 from __future__ import annotations
 
 from nightferry.local.store.executions import Executions, HistoryDamaged
-from nightferry.local.store.file import StoreUnusable
+from nightferry.local.store.file import StoreDamaged, StoreUnusable
 from nightferry.local.store.lines import Lines
 from nightferry.local.store.objects import FileFingerprint, Filter, KnownObject, Objects
 from nightferry.local.store.pruning import Pruning
@@ -37,6 +37,7 @@ __all__ = [
     "ScheduleRecord",
     "StartRecord",
     "Store",
+    "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",
     "now",

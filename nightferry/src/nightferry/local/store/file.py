@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self
 
+from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 from nightferry.local.store import schema
@@ -14,6 +16,73 @@ from nightferry.local.store import schema
 
 class StoreUnusable(NightferryError):
     """The store's file is damaged, locked for a long time, or not a store. The message has the fix."""
+
+    def __init__(self, file: Path, error: sqlite3.Error) -> None:
+        super().__init__(
+            f"Cannot use {file}: {error}. If another process has locked the file, wait for that process. If the file "
+            f"is damaged, stop the engine and move {file.name} away, also with the ending -wal or -shm, which discards "
+            "the record of past runs; or use another state directory (NIGHTFERRY_STATE)."
+        )
+
+
+class StoreDamaged(StoreUnusable, sqlite3.DatabaseError):
+    """A part of the store's file cannot be read. The engine ends with this error."""
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that reports damage with the file and the fix, also while rows are read."""
+
+    def execute(self, *arguments: Any) -> Self:
+        with _DamageReport(self.connection):
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Self:
+        with _DamageReport(self.connection):
+            return super().executemany(*arguments)
+
+    def fetchone(self) -> Any:
+        with _DamageReport(self.connection):
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with _DamageReport(self.connection):
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        with _DamageReport(self.connection):
+            return super().__next__()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection with such cursors."""
+
+    file: Path
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).executemany(*arguments)
+
+
+class _DamageReport:
+    """A context manager that raises StoreDamaged, without the cost of a generator for each row."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.DatabaseError) and _is_damage(error):
+            assert isinstance(self._connection, _Connection)
+            raise StoreDamaged(self._connection.file, error) from None
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(error)
 
 
 class StoreFile:
@@ -23,20 +92,17 @@ class StoreFile:
         """Open the file. A write fails after ``busy_timeout`` seconds if another process keeps the file locked."""
         self.file = file
         create_state_folder(file.parent)
-        new = not file.exists()
-        self._db = sqlite3.connect(file, isolation_level=None, timeout=30)
-        if new:
-            file.chmod(0o600)
+        open_private(file, "ab").close()
+        self._db = sqlite3.connect(file, isolation_level=None, timeout=30, factory=_Connection)
+        self._db.file = file
         self._db.row_factory = sqlite3.Row
         try:
             self._prepare(busy_timeout)
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise StoreUnusable(
-                f"Cannot open {file}: {error}. If another process has locked the file, wait for that process. If the "
-                "file is damaged, move it away, which discards the record of past runs, or use another state directory "
-                "(NIGHTFERRY_STATE)."
-            ) from None
+            if isinstance(error, StoreDamaged):
+                raise
+            raise StoreUnusable(file, error) from None
 
     def _prepare(self, busy_timeout: float) -> None:
         self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Has an effect on new files only.

@@ -31,7 +31,7 @@ from nightferry.errors import NightferryError
 from nightferry.local.engine.engine import Engine
 from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.services.services import Services
-from nightferry.local.store import FileFingerprint, Filter, KnownObject, StartRecord, Store, now
+from nightferry.local.store import FileFingerprint, Filter, KnownObject, StartRecord, Store, StoreDamaged, now
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers import object_content
 from nightferry.local.triggers.object_folder import SETTLE_SECONDS, FolderWatch
@@ -176,6 +176,8 @@ class ObjectTriggers:
                 try:
                     if not same:
                         started.append((key, self._starter.start(_make_start_request(trigger, watch, key, version))))
+                except StoreDamaged:
+                    raise
                 except NightferryError as error:
                     watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
                     self._log_once(watch, key, logging.ERROR, str(error))

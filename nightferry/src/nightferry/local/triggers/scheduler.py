@@ -28,7 +28,7 @@ from nightferry.catalog.references import substitute
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.runs.starts import Starter, StartRequest, make_scheduled_start
-from nightferry.local.store import ScheduleRecord, StartRecord, Store, now
+from nightferry.local.store import ScheduleRecord, StartRecord, Store, StoreDamaged, now
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.schedules.expressions import At, Expression, Rate, find_next_fire, iterate_occurrences, parse
 
@@ -145,6 +145,8 @@ class Scheduler:
             if watched.due is not None and watched.due <= time and time >= watched.retry_at:
                 try:
                     more = self._fire(watched, time) or more
+                except StoreDamaged:
+                    raise
                 except NightferryError as error:  # for example, if a service whose address is needed does not start
                     watched.retry_at = time + _RETRY_DELAY
                     self._log_failure(watched, error)
