@@ -22,7 +22,10 @@ def debian_server() -> Iterator[postgres.Postgres]:
         pytest.skip("Debian's package postgresql is not installed")
     directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
     directory.chmod(0o711)
-    with patch.object(postgres, "_find_binaries", lambda: installed[-1]):
+    with (
+        patch.object(postgres, "_find_binaries", lambda: installed[-1]),
+        patch.object(postgres, "_CLIENTS", "local all all trust\n"),  # the word "all" in maps is new in version 16
+    ):
         server = postgres.Postgres(directory / "pg", settings={"fsync": "off"})
         server.start()
         try:

@@ -14,7 +14,8 @@ from typing import Protocol
 
 import pytest
 
-from nightferry.local.services.postgres import Postgres, ensure_private_directory
+from nightferry.local.services.data_folders import find_folder
+from nightferry.local.services.postgres import Postgres
 from paidleave.demo import commands, main
 from paidleave.demo.summary import LinesUnaccounted, count_lines
 from tests.etl.demo import EMPLOYERS, PROGRAM, FirstDemoRun, demo, demo_until, list_running
@@ -30,7 +31,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a state"
     yield folder
     if (folder / "id").exists():
-        directory = ensure_private_directory("database", folder)
+        directory = find_folder("database", folder)
         Postgres(directory).stop()
         shutil.rmtree(directory)
 

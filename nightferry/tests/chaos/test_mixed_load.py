@@ -28,7 +28,8 @@ from nightferry.backend.interface import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
-from nightferry.local.services.postgres import Postgres, ensure_private_directory
+from nightferry.local.services.data_folders import find_folder
+from nightferry.local.services.postgres import Postgres
 from nightferry.states import ContextInfo, Execution
 from nightferry.testing.tiers import SEED
 from tests.chaos.engines import left_behind, until
@@ -63,7 +64,7 @@ class Storm:
 
     @property
     def database(self) -> Postgres:
-        return Postgres(ensure_private_directory("database", self.project.state))
+        return Postgres(find_folder("database", self.project.state))
 
     def up(self) -> None:
         """Start an engine."""

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.environments.project import Project
+from nightferry.cli.terminal.completion import complete_environment, complete_task
+from nightferry.environments.project import ForeignProject, Project
 from nightferry.errors import CatalogFailed, CatalogNotFound, DeclarationError, NightferryError
+from tests.accounts import give_away
 
 CATALOG = """from nightferry import Catalog, Image
 {line}
@@ -70,3 +72,53 @@ def test_a_wrong_declaration_keeps_its_own_message(tmp_path: Path) -> None:
         _ = project.catalog
     assert not issubclass(DeclarationError, CatalogFailed)
     assert issubclass(CatalogFailed, NightferryError)
+
+
+def plant(folder: Path, module: str) -> Path:
+    """Write a project whose catalog leaves a trace when it is imported; return the trace."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trace = folder / "imported"
+    (folder / f"{module}.py").write_text(CATALOG.format(line=f"open({str(trace)!r}, 'w').close()"))
+    (folder / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}"\n')
+    return trace
+
+
+@pytest.mark.parametrize("owned", [".", "pyproject.toml", "src"])
+def test_a_project_of_another_account_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owned: str) -> None:
+    trace = plant(tmp_path / "above", "mistake_foreign")
+    below = tmp_path / "above" / "src" / "below"
+    below.mkdir(parents=True)
+    give_away(tmp_path / "above" / owned, monkeypatch)
+    with pytest.raises(ForeignProject, match=r"belongs to the account .*is not run.*chown -R"):
+        Project.find(below)
+    monkeypatch.chdir(below)
+    assert list(complete_task("")) == list(complete_environment("")) == []
+    assert not trace.exists()
+
+
+def test_a_reference_does_not_lead_to_a_project_of_another_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "theirs", "mistake_referred")
+    (tmp_path / "pyproject.toml").write_text('[tool.nightferry]\nproject = "theirs"\n')
+    give_away(tmp_path / "theirs", monkeypatch)
+    with pytest.raises(ForeignProject):
+        Project.find(tmp_path)
+
+
+def test_a_folder_that_all_accounts_share_is_not_a_project(tmp_path: Path) -> None:
+    trace = plant(tmp_path / "shared", "mistake_shared")
+    (tmp_path / "shared").chmod(0o1777)  # as /tmp
+    with pytest.raises(ForeignProject, match="is shared by all accounts"):
+        Project.find(tmp_path / "shared")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [b"[tool.nightferry\n", b"\xff", b"[" * 100_000, b"#" * (2 << 20)])
+def test_a_damaged_file_of_another_account_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(content)
+    give_away(tmp_path / "pyproject.toml", monkeypatch)
+    with pytest.raises(CatalogNotFound, match=r"No pyproject\.toml in"):
+        Project.find(tmp_path)

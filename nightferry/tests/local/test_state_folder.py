@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +18,10 @@ from nightferry.local.engine import engine
 from nightferry.local.monitoring.engine_log import write_engine_log
 from nightferry.local.processes.processes import build_base_environment
 from nightferry.local.services import secrets
-from nightferry.local.services.postgres import ensure_private_directory
+from nightferry.local.services.data_folders import find_folder
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
+from nightferry.storage import session
 
 
 def make_services(state: Path) -> Services:
@@ -29,7 +32,7 @@ def make_services(state: Path) -> Services:
 
 def enter(context: object) -> None:
     with context:  # type: ignore[attr-defined]
-        pass
+        logging.getLogger("nightferry.engine").info("line")
 
 
 CREATORS: dict[str, Callable[[Path], object]] = {
@@ -38,8 +41,11 @@ CREATORS: dict[str, Callable[[Path], object]] = {
     "store": lambda state: Store(state / "engine.sqlite").close(),
     "secret": lambda state: secrets.write(state, "key", "x"),
     "bucket": lambda state: make_services(state).resolve.get_bucket_folder("inbox"),
+    "object": lambda state: session().store(
+        f"{make_services(state).resolve.get_bucket_folder('inbox').as_uri()}/feeds/day/a.csv", b"x", expected=None
+    ),
     "service": lambda state: make_services(state).describe(),
-    "database": lambda state: ensure_private_directory("database", state),
+    "database": lambda state: find_folder("database", state),
     "task": build_base_environment,
     "call": lambda state: enter(Journal(state, "test", SystemClock()).record({})),
 }
@@ -52,6 +58,23 @@ def test_git_ignores_the_directory(tmp_path: Path, creator: str, monkeypatch: py
     CREATORS[creator](state)
     assert (state / ".gitignore").read_text().splitlines()[1] == "*"
     assert state.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("creator", CREATORS)
+def test_other_accounts_can_access_no_file_in_the_directory(
+    tmp_path: Path, creator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    tmp_path.chmod(0o755)
+    (state := tmp_path / "state").mkdir(mode=0o755)  # as the root of a project, to which NIGHTFERRY_STATE may point
+    before = os.umask(0)
+    try:
+        CREATORS[creator](state)
+        (state / ".gitignore").unlink(missing_ok=True)
+    finally:
+        os.umask(before)
+    modes = {str(path.relative_to(state)): path.stat().st_mode & 0o077 for path in state.rglob("*")}
+    assert {path: f"{mode:o}" for path, mode in modes.items() if mode} == {}
 
 
 def test_the_file_is_not_written_over_and_not_into_the_root_of_a_project(tmp_path: Path) -> None:

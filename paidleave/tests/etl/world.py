@@ -16,7 +16,8 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from nightferry.local.services.postgres import Postgres, ensure_private_directory
+from nightferry.local.services.data_folders import find_folder
+from nightferry.local.services.postgres import Postgres
 from nightferry.testing import LocalProject, forked
 from paidleave.dor import encryption
 
@@ -41,7 +42,7 @@ class World:
 
     @property
     def postgres(self) -> Postgres:
-        return Postgres(ensure_private_directory("database", self.state))
+        return Postgres(find_folder("database", self.state))
 
     def nightferry(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command and wait for its exit."""
@@ -131,10 +132,7 @@ class World:
     @classmethod
     def _copy_world(cls, source: Path, database: Path, state: Path) -> World:
         copy = cls(state)
-        target = copy.postgres.directory
-        shutil.rmtree(target)
-        _copy(source, database, state, target)
-        (target / "belongs-to").write_text(str(state))
+        _copy(source, database / "data", state, copy.postgres.data)
         return copy
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:

@@ -103,6 +103,11 @@ class Verbs(VerbGroup):
                 "List the local services with their addresses, whether they are running, and a psql command.",
             ),
             (
+                "databases",
+                "databases:app",
+                "List the databases of all projects on this machine, and remove those of removed projects.",
+            ),
+            (
                 "env",
                 "env:env",
                 "Print the variables of a task for a debugger, in a form that a shell and dotenv read.",

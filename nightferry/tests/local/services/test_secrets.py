@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from nightferry.backend.interface import RunRequest
 from nightferry.catalog.catalog import Secret
+from nightferry.environments.private_paths import NotPrivate
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.services import secrets
+from tests.accounts import give_away
 from tests.local.toy import make_project
 
 VALUE = "pässwörd-of-the-database"
@@ -49,6 +51,31 @@ def test_a_secret_that_is_not_text_is_reported_without_its_value(tmp_path: Path)
     with pytest.raises(secrets.MissingSecret, match=r"is not UTF-8 text\.") as raised:
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
     assert "opensesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o602])
+def test_a_secret_that_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    secrets.write(tmp_path, "key", VALUE)
+    secrets.get_path(tmp_path, "key").chmod(mode)
+    with pytest.raises(NotPrivate, match=rf"Other accounts can read .*mode {mode:o}.*chmod 600") as raised:
+        secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'")
+    assert VALUE not in str(raised.value)
+
+
+def test_a_secret_of_another_account_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets.write(tmp_path, "key", VALUE)
+    give_away(secrets.get_path(tmp_path, "key"), monkeypatch)
+    with pytest.raises(NotPrivate, match="belongs to the account"):
+        secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+
+
+def test_a_secret_may_be_behind_a_link_but_is_checked_itself(tmp_path: Path) -> None:
+    secrets.write(tmp_path, "other", VALUE)
+    secrets.get_path(tmp_path, "key").symlink_to(secrets.get_path(tmp_path, "other"))
+    assert secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'") == {"KEY": VALUE}
+    secrets.get_path(tmp_path, "other").chmod(0o644)
+    with pytest.raises(NotPrivate):
+        secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 
 
 @given(st.lists(st.text(alphabet="abc \n", max_size=12), max_size=4), st.text(alphabet="abc ", max_size=60))

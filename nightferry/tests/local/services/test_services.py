@@ -21,7 +21,8 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import ServiceFailed, UnknownName
 from nightferry.local.backend import LocalBackend
-from nightferry.local.services.postgres import Postgres, ensure_private_directory
+from nightferry.local.services.data_folders import find_folder
+from nightferry.local.services.postgres import Postgres
 from nightferry.local.services.services import Services
 from tests.chaos.engines import until
 from tests.local.toy import make_project
@@ -165,7 +166,7 @@ def with_database(tmp_path: Path) -> Iterator[Callable[[], Services]]:
     catalog.service(PostgresService("database", database="toy"))
     environment = Environment("local", "local", {}, Path("environments/local.toml"))
     yield lambda: Services(catalog, environment, state)
-    server = Postgres(ensure_private_directory("database", state))
+    server = Postgres(find_folder("database", state))
     server.stop()
     subprocess.run(["rm", "-rf", server.directory], check=True)
 

@@ -57,11 +57,11 @@ def demo(
 
     Run the command again to simulate the next day, or to resume an interrupted run.
     """
-    project = LocalProject.find()
     console = Console()
     console.print("[bold]Nightferry[/] · nightly DOR → FINEOS ETL on this machine\n")
     if shutil.which("gpg") is None:
         raise encryption.GpgMissing
+    project = LocalProject.find()
     try:
         with _lock_state(project), project:
             _prepare_secrets(project, console)
@@ -85,7 +85,6 @@ def _lock_state(project: LocalProject) -> Iterator[None]:
         f"Another make demo or nightferry command is using {format_path(state)}. Wait until it has ended, then run "
         f"make demo again. To monitor it, run: {find_nightferry_command()} status."
     )
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "demo.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,6 +23,7 @@ from typing import Any
 
 from nightferry.backend.interface import Refused
 from nightferry.clock import Clock
+from nightferry.environments.private_paths import create_private_folder, open_private
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.storage.files import sync_to_disk
 
@@ -55,12 +56,12 @@ class Journal:
     def record(self, request: Any) -> Iterator[JournaledCall]:
         """Record the call that is made in the context. Success and certain refusals delete the record."""
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-        create_state_folder(self._state)
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_private_folder(create_state_folder(self._state) / "aws")
+        create_private_folder(self.folder)
         found = self._find_unanswered(digest)
         token, first_made = found or (uuid.uuid4().hex, None)
         file = self.folder / f"{token}.json"
-        with file.open("a+") as handle:
+        with open_private(file, "a+") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if found is None:
                 json.dump({"digest": digest, "at": self._clock.now().isoformat()}, handle)

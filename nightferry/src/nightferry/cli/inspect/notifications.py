@@ -15,6 +15,7 @@ from nightferry.cli.terminal.options import AsJson, Env, format_env_option, prin
 from nightferry.cli.terminal.output import echo, print_table
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
+from nightferry.environments.private_paths import NotPrivate, read_private_text
 from nightferry.environments.project import Project
 from nightferry.environments.recipients import describe_recipients
 from nightferry.errors import NightferryError, UnknownName
@@ -153,9 +154,10 @@ def _deliver_here(
             continue
         deadline = time.monotonic() + _DELIVERY_SECONDS
         try:
-            chat_notice.deliver(path.read_text("utf-8").strip(), chat_notice.render(rendered, chat), chat, deadline)
-        except (chat_notice.NotDelivered, UnicodeDecodeError) as problem:
-            reason = problem if isinstance(problem, chat_notice.NotDelivered) else f"{path} is not UTF-8 text."
+            webhook = read_private_text(path, secret=True, follow=True).strip()
+            chat_notice.deliver(webhook, chat_notice.render(rendered, chat), chat, deadline)
+        except (chat_notice.NotDelivered, NotPrivate, UnicodeDecodeError) as problem:
+            reason = f"{path} is not UTF-8 text." if isinstance(problem, UnicodeDecodeError) else problem
             yield name, f"not delivered: {reason}"
         else:
             yield name, "delivered"

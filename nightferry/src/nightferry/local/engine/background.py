@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from nightferry.contract import STATE_VARIABLE
+from nightferry.environments.private_paths import open_private
 from nightferry.environments.project import Project
 from nightferry.local.engine import engine
 
@@ -15,8 +16,7 @@ def ensure_engine(project: Project, environment: str) -> None:
     """Start an engine that ends when nothing is open, unless one is running. See ``nightferry.local.__main__``."""
     if engine.is_running(project.state):
         return
-    log = project.state / "engine.log"
-    with log.open("ab") as output:
+    with open_private(project.state / "engine.log", "ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "nightferry.local", environment],
             cwd=project.root,

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
+from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.failure_notices import FailureNotices
@@ -42,7 +43,7 @@ _log = logging.getLogger("nightferry.engine")
 @contextlib.contextmanager
 def lock(state: Path) -> Iterator[bool]:
     """Try to take the engine's lock on a state directory; yield True if successful. The lock ends with the process."""
-    with (create_state_folder(state) / "engine.lock").open("a+") as file:
+    with open_private(create_state_folder(state) / "engine.lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -266,5 +267,5 @@ class Engine:
             self._stop_run(record.run.id, cause)
         places = "".join(traceback.format_tb(error.__traceback__))  # without values, which may be personal data
         _log.error("%s", cause, extra={"event": "gave_up", "execution": executor.id})
-        with contextlib.suppress(OSError), self._store.file.with_name("engine.log").open("a") as log:
+        with contextlib.suppress(OSError), open_private(self._store.file.with_name("engine.log"), "a") as log:
             log.write(f"{now().isoformat(timespec='seconds')} {cause}\n{places}\n")

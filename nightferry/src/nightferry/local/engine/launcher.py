@@ -214,6 +214,7 @@ class Launcher:
                 env=environment,
                 cwd=self._state,
                 start_new_session=True,
+                umask=0o077,  # what a job writes may be personal data
                 pass_fds=(events.write,),
                 preexec_fn=kill_with_parent(os.getpid(), self._reaper, processors),
             )

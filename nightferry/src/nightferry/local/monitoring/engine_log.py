@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 from nightferry.contract import Privacy
+from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
@@ -35,6 +37,13 @@ class _EngineFormatter(JsonFormatter):
         self._identity = {}
 
 
+class _PrivateFile(RotatingFileHandler):
+    """A rotating file that only this account can read."""
+
+    def _open(self) -> Any:
+        return open_private(self.baseFilename, self.mode)
+
+
 @contextmanager
 def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = Privacy.SECRETS_ONLY) -> Iterator[None]:
     """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON).
@@ -45,7 +54,7 @@ def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = P
     redactor.privacy = privacy
     show_numbers({"id"})
     redactor.show_names(_COMMANDS)
-    file = RotatingFileHandler(
+    file = _PrivateFile(
         create_state_folder(state) / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True
     )
     file.setFormatter(_EngineFormatter())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from nightferry.environments.private_paths import write_durably
 from nightferry.environments.state_folder import create_state_folder
 
 
@@ -29,7 +30,7 @@ class Owners:
         create_state_folder(self._state)
         self._get_file(name).parent.mkdir(exist_ok=True, mode=0o700)
         record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
-        self._get_file(name).write_text(json.dumps(record))
+        write_durably(self._get_file(name), json.dumps(record))
         self.owned.append(name)
 
     def find(self, name: str) -> int | None:

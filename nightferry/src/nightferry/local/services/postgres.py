@@ -1,10 +1,12 @@
 """A PostgreSQL server on this machine, from the binaries on PyPI.
 
-A server has one data directory and listens on one Unix socket in a private directory. It has no TCP port that other
-users could reach. The next start takes over a server that outlived its engine (kill -9).
+A server has one folder, which belongs to this account: the log, the lock and the rules of access are files in it, and
+its subfolders ``data`` and ``socket`` are the server's. It listens on one Unix socket and has no TCP port. The system
+confirms the account of each client (``peer``), and only the account that started the server may connect, as any user
+of the database. The next start takes over a server that outlived its engine (kill -9).
 
-PostgreSQL refuses to run as root. If the engine runs as root, the server runs as an unprivileged system user from a
-copy of the binaries that this user can read. The modes of existing directories never change.
+PostgreSQL refuses to run as root. If the engine runs as root, the server runs as the account ``nightferry-db``, from a
+copy of the binaries that this account can read. Root writes nothing in the server's folders, and follows no link there.
 """
 
 from __future__ import annotations
@@ -13,26 +15,42 @@ import fcntl
 import hashlib
 import os
 import pwd
-import secrets
+import re
+import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
-from nightferry.environments.state_folder import create_state_folder
+import psutil
+
+from nightferry.environments.private_paths import create_private_folder, format_owner, open_private
 from nightferry.errors import MissingExtra, needs_extra
+from nightferry.local.services.account import find_account
+from nightferry.local.services.data_folders import create_base_folder
 
 USER = "postgres"
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
+PROGRAM_TIMEOUT_SECONDS = 300
 LAST_SERVER_TIMEOUT_SECONDS = 30
 # The kernel limits socket paths to 107 bytes. This leaves space for "/.s.PGSQL.5432.lock".
 _SOCKET_DIRECTORY_BYTES = 85
+# libpq separates hosts by commas, and URLs and connection strings have more special characters.
+_SIMPLE_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
+
+_CLIENTS = "local all all peer map=nightferry\n"
+"""The access rules (pg_hba.conf): clients of the account that the map contains, and nobody else."""
+
+_ACCOUNTS = 'nightferry "{account}" all\n'
+"""The map (pg_ident.conf): this account may connect as any user."""
 
 
 class PostgresFailed(Exception):
@@ -41,10 +59,9 @@ class PostgresFailed(Exception):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL server with its data under ``directory``, which is created if it does not exist.
+    """A PostgreSQL server in ``directory``, which is created if it does not exist.
 
-    The directory must be private to the server, without a space in its name, and short enough for a Unix socket.
-    :func:`ensure_private_directory` creates such a directory.
+    If the engine runs as root, the account of the server must be able to pass through the folders above it.
     """
 
     directory: Path
@@ -53,12 +70,18 @@ class Postgres:
     @property
     def data(self) -> Path:
         """Return the folder of the database cluster."""
-        return self.directory / "data"
+        return self.directory.absolute() / "data"
 
     @property
     def socket_directory(self) -> Path:
-        """Return the folder of the Unix socket."""
-        return self.directory / "socket"
+        """Return the folder of the Unix socket: in ``directory``, unless that path is long or has special characters.
+
+        It is then a folder in ``nightferry-UID`` in the system's temporary folder.
+        """
+        near = self.directory.absolute() / "socket"
+        if len(os.fsencode(near)) <= _SOCKET_DIRECTORY_BYTES and _SIMPLE_PATH.fullmatch(str(near)):
+            return near
+        return _get_temporary_folder() / hashlib.sha256(os.fsencode(near)).hexdigest()[:20]
 
     @property
     def log(self) -> Path:
@@ -74,25 +97,26 @@ class Postgres:
         with self._lock():
             if self.is_running():
                 return False
-            if not (self.data / "PG_VERSION").exists():
+            self._create_socket_directory()
+            if not os.path.lexists(self.data / "PG_VERSION"):
                 self._initialize()
-            options = ["-k", str(self.socket_directory), "-p", str(PORT), "-h", "''"]
-            for name, value in (self.settings or {}).items():
+            options = ["-k", str(self.socket_directory), "-p", str(PORT), "-c", "listen_addresses="]
+            for name, value in {**(self.settings or {}), **self._write_access_rules()}.items():
                 options += ["-c", f"{name}={value}"]
-            start = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_TIMEOUT_SECONDS)]
-            self._start_after_last(*start, "-o", " ".join(options))
+            with open_private(self.log, "a+b") as log:
+                self._start_after_last(log, "start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-o", shlex.join(options))
             return True
 
-    def _start_after_last(self, *arguments: str) -> None:
+    def _start_after_last(self, log: IO[bytes], *arguments: str) -> None:
         """Run pg_ctl. Repeat it while the last server on the data directory prevents it.
 
         That server may still be ending, such as that of a killed engine, or its backends finish their statement first.
         """
         deadline = time.monotonic() + LAST_SERVER_TIMEOUT_SECONDS
         while True:
-            has_last = (self.data / "postmaster.pid").exists()
+            has_last = self._read_postmaster_pid() is not None
             try:
-                self._run("pg_ctl", *arguments)
+                self._run("pg_ctl", *arguments, output=log)
                 return
             except PostgresFailed as failure:
                 if not has_last or time.monotonic() > deadline:
@@ -102,23 +126,27 @@ class Postgres:
 
     def stop(self) -> None:
         """Shut the server down. Running statements are rolled back; committed data is retained."""
-        if (self.data / "postmaster.pid").exists():
-            self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "30", check=False)
+        if self._read_postmaster_pid() is not None:
+            self._run("pg_ctl", "stop", "-m", "fast", "-w", "-t", "30", check=False)
 
     def is_running(self) -> bool:
         """Return True if a server is running on the data directory and accepts connections."""
-        if not (self.data / "postmaster.pid").exists():
+        if self._read_postmaster_pid() is None:
             return False
         return self._run("pg_isready", "-h", str(self.socket_directory), "-p", str(PORT), "-q", check=False) == 0
 
     def is_alive(self) -> bool:
         """Return True if the server's process exists. This check is cheap, but does not test the connection."""
-        try:
-            number = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(number, 0)
-        except (OSError, ValueError, IndexError) as error:
-            return isinstance(error, PermissionError)  # The process exists but belongs to another user.
-        return True
+        number = self._read_postmaster_pid()
+        return number is not None and psutil.pid_exists(number)
+
+    def _read_postmaster_pid(self) -> int | None:
+        """Return the process ID in the server's file. The server controls its folder, so no link is followed."""
+        with suppress(OSError, ValueError):
+            file = os.open(self.data / "postmaster.pid", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(file, "rb") as opened:
+                return max(1, int(opened.readline(20)))
+        return None
 
     def create_database(self, name: str) -> None:
         """Create a database unless it exists; raises PostgresFailed if the server ends during the call."""
@@ -135,14 +163,11 @@ class Postgres:
             raise PostgresFailed(f"PostgreSQL in {self.directory} ended during its start: {error}") from None
 
     def _initialize(self) -> None:
-        new = self.directory / "data.new"  # A killed initdb must not leave an incomplete data directory.
+        new = self.data.with_name("data.new")  # A killed initdb must not leave an incomplete data directory.
         shutil.rmtree(new, ignore_errors=True)
-        for directory in (self.directory, new, self.socket_directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            directory.chmod(0o700)
-            if user := _find_server_user():
-                os.chown(directory, user.pw_uid, user.pw_gid)
-        self._run("initdb", "-D", str(new), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        _create_server_folder(new)
+        access = ("--auth-local=peer", "--auth-host=reject")
+        self._run("initdb", "-U", USER, *access, "-E", "UTF8", "--locale=C.UTF-8", "-N", data=new)
         try:
             new.rename(self.data)
         except OSError:
@@ -150,35 +175,75 @@ class Postgres:
                 f"{self.data} is neither empty nor a database. Move it if you need its content; otherwise remove it."
             ) from None
 
+    def _create_socket_directory(self) -> None:
+        folder = self.socket_directory
+        if folder.parent != self.data.parent:
+            create_private_folder(folder.parent, _FOLDER_MODE)
+        _create_server_folder(folder)
+
+    def _write_access_rules(self) -> dict[str, str]:
+        """Write the rules of access beside the server's folders; return the settings that name their files."""
+        account = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
+        files = {
+            "hba_file": ("pg_hba.conf", _CLIENTS),
+            "ident_file": ("pg_ident.conf", _ACCOUNTS.format(account=account)),
+        }
+        settings = {}
+        for setting, (name, text) in files.items():
+            file = self.directory.absolute() / name
+            file.unlink(missing_ok=True)
+            file.write_text(text)
+            file.chmod(0o644)
+            settings[setting] = str(file)
+        return settings
+
     def _read_log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-10:])
 
-    def _run(self, program: str, *arguments: str, check: bool = True) -> int:
-        # The output goes to a file because the server inherits pg_ctl's output and would keep a pipe open.
-        with tempfile.TemporaryFile("w+") as output:
-            user = _find_server_user()
-            code = subprocess.run(
-                [str(_find_binaries() / program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd="/",
-                env=_ENVIRONMENT,
-                user=user.pw_uid if user else None,
-                group=user.pw_gid if user else None,
-                extra_groups=[] if user else None,
-            ).returncode
-            output.seek(0)
+    def _run(
+        self,
+        program: str,
+        *arguments: str,
+        check: bool = True,
+        output: IO[bytes] | None = None,
+        data: Path | None = None,
+    ) -> int:
+        """Run a program of PostgreSQL as the server's account. Its output goes to ``output`` or into the error.
+
+        It goes to a file because the server inherits the output of pg_ctl and would keep a pipe open.
+        """
+        with tempfile.TemporaryFile("w+b") as own:
+            target = own if output is None else output
+            begin = target.seek(0, os.SEEK_END)
+            user = _find_account()
+            try:
+                code = subprocess.run(
+                    [str(_find_binaries() / program), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=target,
+                    stderr=target,
+                    cwd="/",
+                    env={**_ENVIRONMENT, "PGDATA": str(data or self.data)},
+                    user=user.pw_uid if user else None,
+                    group=user.pw_gid if user else None,
+                    extra_groups=[] if user else None,
+                    umask=0o077,
+                    timeout=PROGRAM_TIMEOUT_SECONDS,
+                ).returncode
+            except subprocess.TimeoutExpired as expired:
+                raise PostgresFailed(f"{program} did not end in {expired.timeout:.0f} s in {self.directory}.") from None
             if check and code != 0:
-                raise PostgresFailed(f"{program} failed in {self.directory}: {output.read().strip()}")
+                target.seek(begin)
+                text = target.read().decode(errors="replace").strip()
+                raise PostgresFailed(f"{program} failed in {self.directory}: {text}")
         return code
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold a lock, so that engines that start the same server at once do it one after the other."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".lock").open("w") as lock:
+        create_private_folder(self.directory.absolute(), _FOLDER_MODE)
+        with open_private(self.directory / ".lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -193,56 +258,37 @@ def find_psql() -> str | None:
     return str(Path(package.origin).parent / "pginstall18" / "bin" / "psql")
 
 
-def ensure_private_directory(name: str, state: Path) -> Path:
-    """Return the directory of the server ``name`` that belongs to a state directory; create it if necessary.
-
-    It is outside the state directory, because its path must be short, without spaces, and accessible to the server's
-    user. For root it is under ``/var/lib/nightferry``, otherwise under the user's state directory or, if that path is
-    unsuitable, under the system's temporary directory. Directories of deleted state directories at the same path are
-    removed.
-    """
-    identity = create_state_folder(state) / "id"
-    if not identity.exists():
-        identity.write_text(secrets.token_hex(6))
-    folder = f"{name}-{identity.read_text()}"
-    if os.geteuid() == 0:
-        base = _ROOT_STATE
-    else:
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "nightferry"
-    if " " in str(base) or len(str(base / folder / "socket")) > _SOCKET_DIRECTORY_BYTES:
-        base = Path(tempfile.gettempdir()) / f"nightferry-{os.geteuid()}"
-    base.mkdir(parents=True, exist_ok=True)
-    directory = base / folder
-    for sibling in base.glob(f"{name}-*"):
-        owner = sibling / _OWNER_FILE
-        if sibling != directory and owner.is_file() and owner.read_text() == str(state):
-            Postgres(sibling).stop()
-            shutil.rmtree(sibling, ignore_errors=True)
-    directory.mkdir(exist_ok=True, mode=0o700)
-    if user := _find_server_user():
-        os.chown(directory, user.pw_uid, user.pw_gid)
-    (directory / _OWNER_FILE).write_text(str(state))
-    return directory
-
-
-_OWNER_FILE = "belongs-to"
-_ROOT_STATE = Path("/var/lib/nightferry")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+# The account of the servers of root must pass through the folders above its own.
+_FOLDER_MODE = 0o711 if os.geteuid() == 0 else 0o700
 
 
-def _find_server_user() -> pwd.struct_passwd | None:
-    """Return the user to run the server as if this process runs as root, else None."""
-    if os.geteuid() != 0:
-        return None
-    for name in (USER, "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise PostgresFailed(
-        "PostgreSQL refuses to run as root, and this system has neither a user 'postgres' nor 'nobody'. Create one of "
-        "them, or run the engine as another user."
-    )
+def _find_account() -> pwd.struct_passwd | None:
+    return find_account(create_base_folder() / ".account.lock") if os.geteuid() == 0 else None
+
+
+def _get_temporary_folder() -> Path:
+    base = Path(tempfile.gettempdir()).absolute()
+    folder = base / f"nightferry-{os.geteuid()}"
+    if len(os.fsencode(folder)) > _SOCKET_DIRECTORY_BYTES // 2 or not _SIMPLE_PATH.fullmatch(str(folder)):
+        return Path("/tmp") / folder.name  # noqa: S108 — its owner and mode are checked
+    return folder
+
+
+def _create_server_folder(folder: Path) -> None:
+    """Create a folder for the server's account in a folder of this account. An existing one is not changed."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        status, user = folder.lstat(), _find_account()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != (user.pw_uid if user else os.geteuid()):
+            raise PostgresFailed(
+                f"{folder} is a link, not a folder, or belongs to the account {format_owner(status)}, and is not used. "
+                "Move it away."
+            ) from None
+        return
+    if user := _find_account():
+        os.chown(folder, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _find_binaries() -> Path:
@@ -263,10 +309,9 @@ def _ensure_readable_copy(packages: Path, trees: Sequence[Path]) -> Path:
     The copy preserves their relative paths, by which the programs find their libraries.
     """
     fingerprint = hashlib.sha256(f"{packages}:{(packages / trees[0]).stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = _ROOT_STATE / f"postgresql-{fingerprint}"
+    copy = create_base_folder() / f"postgresql-{fingerprint}"
     if copy.exists():
         return copy
-    copy.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix="postgresql-", dir=copy.parent))
     for tree in trees:
         if (packages / tree).exists():

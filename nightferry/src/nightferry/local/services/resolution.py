@@ -37,7 +37,8 @@ class Resolution:
         The operator may place the state directory or the bucket behind a symbolic link. Links below are not followed.
         """
         folder = create_state_folder(self._state) / "buckets" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
         return folder.resolve()
 
     def find_services(self, value: Any) -> set[str]:

@@ -6,13 +6,13 @@ the tasks that declare it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.catalog.secret_users import format_set_command
+from nightferry.environments.private_paths import create_private_folder, read_private_text, write_durably
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 
@@ -33,11 +33,8 @@ def write(state: Path, name: str, value: str) -> None:
     """Store a secret in a file that only this user can read."""
     path = get_path(state, name)
     create_state_folder(state)
-    path.parent.mkdir(exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as target:
-        target.write(value)
-    temporary.replace(path)
+    create_private_folder(path.parent)
+    write_durably(path, value)
 
 
 def exists(state: Path, name: str) -> bool:
@@ -55,14 +52,15 @@ def check_available(state: Path, catalog: Catalog, tasks: Iterable[str]) -> None
 def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[str, str]:
     """Return the values of ``secrets`` by variable. ``user`` names the task or service that requires them.
 
-    Raises :class:`MissingSecret` if a secret that is not optional is missing.
+    Raises :class:`MissingSecret` if a secret that is not optional is missing, and
+    :class:`~nightferry.environments.private_paths.NotPrivate` if another account could read or change one.
     """
     found = {}
     for variable, secret in secrets.items():
         path = get_path(state, secret.name)
         try:
             # Editors and `echo` end a file with a line end, which is not a part of the secret.
-            found[variable] = path.read_text(encoding="utf-8").strip("\r\n")
+            found[variable] = read_private_text(path, secret=True, follow=True).strip("\r\n")
         except UnicodeDecodeError:
             raise MissingSecret(
                 f"{user} requires the secret '{secret.name}' ({variable}), but {path} is not UTF-8 text."

@@ -7,6 +7,7 @@ names the owner. A server process dies with its owner. PostgreSQL continues, bec
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -24,12 +25,14 @@ from typing import Self
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CommandService, PostgresService, Service
 from nightferry.environments.environment import Environment
-from nightferry.environments.state_folder import create_state_folder
+from nightferry.environments.private_paths import open_private, write_durably
+from nightferry.environments.state_folder import read_identity
 from nightferry.errors import NightferryError, ServiceFailed, UnknownName
 from nightferry.local.processes.processes import build_base_environment, kill_group, kill_with_parent
 from nightferry.local.services import secrets
+from nightferry.local.services.data_folders import claim_state, find_folder
 from nightferry.local.services.owners import Owners
-from nightferry.local.services.postgres import PORT, USER, Postgres, PostgresFailed, ensure_private_directory
+from nightferry.local.services.postgres import PORT, USER, Postgres, PostgresFailed
 from nightferry.local.services.resolution import Resolution
 
 READY_TIMEOUT_SECONDS = 30.0
@@ -59,6 +62,8 @@ class Services:
         self.resolve = Resolution(environment, state, self.address)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._owners = Owners(state)
+        self._token: str | None = None
+        self._servers: dict[str, Postgres] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._wanted: set[str] = set()
         self._next_check = 0.0
@@ -188,19 +193,35 @@ class Services:
         self.thread = ThreadPoolExecutor(1, "services")
 
     def _ensure(self, service: Service) -> dict[str, str]:
+        self._claim_state()
         match service:
             case PostgresService():
                 return self._ensure_postgres(service)
             case CommandService():
                 return self._ensure_command(service)
 
+    def _claim_state(self) -> None:
+        """Check that the state directory owns its services, and is the one that this process has used so far."""
+        if self._token is None:
+            self._token = claim_state(self._state)
+            return
+        found = read_identity(self._state)
+        if found is None or found.token != self._token:
+            raise ServiceFailed(
+                f"{self._state} was moved or replaced while its services were in use. Stop this command, and start it "
+                "again in the folder to which it was moved."
+            )
+
     # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _make_server(self, service: PostgresService) -> Postgres:
-        return Postgres(
-            ensure_private_directory(service.name, self._state),
-            settings={"shared_buffers": "256MB", "max_wal_size": "4GB", "max_connections": "200"},
-        )
+        """Return the server, which stays the same if the state directory is moved in the meantime."""
+        if service.name not in self._servers:
+            self._servers[service.name] = Postgres(
+                find_folder(service.name, self._state),
+                settings={"shared_buffers": "256MB", "max_wal_size": "4GB", "max_connections": "200"},
+            )
+        return self._servers[service.name]
 
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
         server = self._make_server(service)
@@ -234,7 +255,7 @@ class Services:
                 "to select another port."
             )
         self._create_folder()
-        with log.open("wb") as output:
+        with open_private(log, "wb") as output:
             try:
                 child = subprocess.Popen(
                     self.resolve(list(service.command)),
@@ -244,6 +265,7 @@ class Services:
                     env=environment,
                     cwd=self._state,
                     start_new_session=True,
+                    umask=0o077,
                     preexec_fn=kill_with_parent(os.getpid()),
                 )
             except OSError as error:
@@ -266,16 +288,17 @@ class Services:
 
     def _get_port(self, name: str) -> int:
         """Return the service's port on the loopback interface. It never changes, because clients store it."""
+        if self._token is None:
+            self._claim_state()  # A copied directory has the port of its original.
         file = self._folder / f"{name}.port"
         if not file.exists():
             self._create_folder()
-            with socket.socket() as probe:
+            with socket.socket() as probe, contextlib.suppress(FileExistsError):  # another process was first
                 probe.bind(("127.0.0.1", 0))
-                file.write_text(str(probe.getsockname()[1]))
+                write_durably(file, str(probe.getsockname()[1]), replace=False)
         return int(file.read_text())
 
     def _create_folder(self) -> None:
-        create_state_folder(self._state)
         self._folder.mkdir(exist_ok=True, mode=0o700)
 
 
