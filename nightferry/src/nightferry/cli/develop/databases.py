@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json, print_status
-from nightferry.cli.terminal.tables import print_table
+from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.local.engine import engine
