@@ -68,7 +68,7 @@ def list_databases(as_json: AsJson = False) -> None:
 @app.command()
 def remove(
     folder: _Folder,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without a confirmation.")] = False,
 ) -> None:
     """Stop a database's server, and delete the database with all of its data.
 

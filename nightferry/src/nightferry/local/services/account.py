@@ -1,6 +1,6 @@
 """The account of this machine under which root runs PostgreSQL, which refuses to run as root.
 
-No person and no other program uses the account: whoever has it could change the databases. It is created when it is
+No person and no other program uses the account, because its programs can change the databases. It is created when it is
 needed, also in containers without ``useradd``.
 """
 
