@@ -16,6 +16,7 @@ SOURCE = Path(nightferry.__file__).parent
 # Texts that no job logs, by their beginning: descriptions, patterns, and messages on the terminal.
 NOT_LOGGED = (
     "-e ",
+    "a text, as in name=",
     "# Buckets whose name is not",
     "has a method connect, but does not declare the database users.",
     "ID of the VPC",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 from datetime import UTC, datetime
 
@@ -49,6 +50,8 @@ READABLE = [
     "ip-10-11-12-134.ec2.internal",
     "192.168.100.200",
     "10.11.12.134:5432",
+    "10.0.100.20:5432 refused",
+    "5 of 250,000 rows, 123,456,789 in all",
     "0.123456789",
     "1732415424.123456",
     "2026-11-24T02:30:24.123456+00:00",
@@ -64,6 +67,100 @@ READABLE = [
     "10737418240 bytes",
     "5c6ffbdd40d9556b73a21e63c3e0e904d2b3c55a7b1f0a2b6d1e4c8f9a0b1c2d",
 ]
+
+
+# Forms of an SSN with other digits, separators, brackets, blanks, line ends and characters without width.
+SSN_FORMS = [
+    "123456789.0",
+    "123456789.00",
+    "-123456789.0",
+    "1.23456789e8",
+    "1.23456789E+08",
+    "123.45.6789",
+    "123:45:6789",
+    "123,45,6789",
+    "123|45|6789",
+    "123*45*6789",
+    "123~45~6789",
+    "123\\45\\6789",
+    "(123)-45-6789",
+    "(123) 45 6789",
+    "[123][45][6789]",
+    "123-(45)-6789",
+    "{123}-{45}-{6789}",
+    "123     45      6789",
+    "123-45-\n6789",
+    "123\r\n45\r\n6789",
+    "12345\n6789",
+    "123\t45\t6789",
+    "123\u200b45\u200b6789",
+    "1\u200b2\u200b3\u200b4\u200b5\u200b6\u200b7\u200b8\u200b9",
+    "\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19",
+    "\uff11\uff12\uff13\uff0d\uff14\uff15\uff0d\uff16\uff17\uff18\uff19",
+    "\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669",
+    "\u0967\u0968\u0969-\u096a\u096b-\u096c\u096d\u096e\u096f",
+    "123\u201145\u20116789",
+    "123\u201245\u20146789",
+    "123\u221245\u22126789",
+    "123\ufe6345\uff0d6789",
+    "123\u30fb45\u30fb6789",
+    "123\xb745\xb76789",
+    "123\u202245\u20226789",
+    "123%2D45%2D6789",
+    "123%E2%80%9345%E2%80%936789",
+    "123&#45;45&#45;6789",
+    "123&nbsp;45&nbsp;6789",
+    "123\\u201345\\u20136789",
+    "123\\n45\\n6789",
+    "123\\t45\\t6789",
+    "1\ufe0f2\ufe0f3\ufe0f4\ufe0f5\ufe0f6\ufe0f7\ufe0f8\ufe0f9\ufe0f",
+    "\u2460\u2461\u2462\u2463\u2464\u2465\u2466\u2467\u2468",
+    "\U0001d7cf\U0001d7d0\U0001d7d1\U0001d7d2\U0001d7d3\U0001d7d4\U0001d7d5\U0001d7d6\U0001d7d7",
+    "1.2.3.4.5.6.7.8.9",
+    "1/2/3/4/5/6/7/8/9",
+    "123\xad45\xad6789",
+    "\u202e987654321\u202c",
+    "123 . 45 . 6789",
+    "123 / 45 / 6789",
+    "123-45-6789.0",
+    "ssn:123456789,",
+    "'123','45','6789'",
+    "123--45--6789",
+    "123_-_45_-_6789",
+    "x123456789x",
+    "123 45\u3000 6789",
+    "123= 45 =6789",
+    "1 2 3 4 5 6 7 8 9",
+    "123-456-789",
+    "12-345-6789",
+    "12345-6789",
+]
+
+
+@pytest.mark.parametrize("form", SSN_FORMS, ids=ascii)
+def test_an_ssn_is_masked_in_each_form(form: str) -> None:
+    for text in (form, f"of {form} it", f"({form})"):
+        masked = mask_numbers(text)
+        assert "*********" in masked
+        assert sum(unicodedata.digit(character, None) is not None for character in masked) < 4
+
+
+SEPARATORS = st.characters(categories=["Pd", "Ps", "Pe", "Po", "Zs", "Zl", "Cf"])
+
+
+@given(
+    digits=st.lists(st.characters(categories=["Nd"]), min_size=9, max_size=9),
+    gaps=st.lists(
+        st.text(st.characters(categories=["Pd", "Ps", "Pe", "Po", "Zs", "Zl", "Cf"]), min_size=1, max_size=6),
+        min_size=2,
+        max_size=2,
+    ),
+)
+def test_an_ssn_is_masked_with_any_digits_and_separators(digits: list[str], gaps: list[str]) -> None:
+    one, two, three = "".join(digits[:3]), "".join(digits[3:5]), "".join(digits[5:])
+    for text in ("".join(digits), f"{one}{gaps[0]}{two}{gaps[1]}{three}"):
+        masked = mask_numbers(f"of {text} it")
+        assert masked == "of ********* it"
 
 
 @pytest.mark.parametrize(("text", "expected"), MASKED)

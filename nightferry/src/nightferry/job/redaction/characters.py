@@ -9,6 +9,9 @@ import unicodedata
 INVISIBLE = "\x00"
 """The representation of a character that takes no space, such as a zero-width space or a combining mark."""
 
+_SIGN = "~"
+"""The representation of a punctuation mark or symbol that ASCII does not have."""
+
 _MAX_CACHED = 10_000
 _DASHES = frozenset("\u00ad\u02d7\u2010\u2043\u207b\u208b\u2212\u2796\u30fc\uff70")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\x85")
@@ -56,7 +59,9 @@ def _represent(character: str) -> str:
     if category in ("Cf", "Mn", "Me"):
         return INVISIBLE
     plain = unicodedata.normalize("NFKC", character)
-    return plain if len(plain) == 1 and plain.isascii() else character
+    if len(plain) == 1 and plain.isascii():
+        return plain
+    return _SIGN if category[0] in "PS" else character
 
 
 def _represent_escape(match: re.Match[str]) -> str:

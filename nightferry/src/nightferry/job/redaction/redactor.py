@@ -70,7 +70,7 @@ _MAX_TOKEN_CHARACTERS = 64  # of the end of a text that was cut, which may be th
 _DATABASE_WORDS = ("DETAIL:", "CONTEXT:", "HINT:", "QUERY:", "[parameters")
 _DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
 _E_MAIL = re.compile(
-    r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]++@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
+    r"(?<![\w.!#$%&'*+/?^`{|}~-])[\w.!#$%&'*+/?^`{|}~-]++@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
 )
 
 
