@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,11 +67,11 @@ def list_databases(as_json: AsJson = False) -> None:
 @app.command()
 def remove(
     folder: _Folder,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete without a confirmation.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm the deletion.")] = False,
 ) -> None:
     """Stop a database's server, and delete the database with all of its data.
 
-    It is refused while the database's state directory exists.
+    It is refused while the database's state directory exists, and without --yes.
     """
     found = _find(folder)
     if (state := found.state) is not None:
@@ -87,9 +86,7 @@ def remove(
             f"This deletes {found.folder}, the database {owner}{server} with {_measure(found.folder) / 1e6:.0f} MB. If "
             'the state directory was only moved, run "nightferry services" there first.'
         )
-        if not sys.stdin.isatty():
-            raise NightferryError(f"{text} Nothing was changed. To confirm, add --yes.")
-        typer.confirm(f"{text} Delete?", abort=True)
+        raise NightferryError(f"{text} Nothing was changed. To confirm, add --yes.")
     Postgres(found.folder).stop()
     data_folders.remove(found)
     print_status(f"Deleted {found.folder}.")
