@@ -93,9 +93,6 @@ SUPPLIED_VARIABLES = frozenset(
 )
 """The variables that the engine or the platform supplies to a task. A declaration must not set them."""
 
-PROTECTED_VARIABLES = frozenset({PRIVACY_VARIABLE, SECRETS_VARIABLE})
-"""The supplied variables that no start may override, because they decide what the output shows."""
-
 IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EVENTS_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
 """The supplied variables that identify one start. The others are the same in each run of a task."""
 

@@ -75,18 +75,18 @@ DAY = {"SINCE": "2026-11-01"}
 
 SUPPLIED: list[Callable[[Catalog, Task], object]] = [
     lambda c, t: c.schedule("s", t, "rate(1 day)", env=DAY),
-    lambda c, t: c.schedule("s", t, "rate(1 day)", command=["load", "--since=2026-11-01"]),
-    lambda c, t: c.schedule("s", t, "rate(1 day)", command=["load", "--since", "2026-11-01"]),
+    lambda c, t: c.schedule("s", t, "rate(1 day)", args=["--since=2026-11-01"]),
+    lambda c, t: c.schedule("s", t, "rate(1 day)", args=["--since", "2026-11-01"]),
     lambda c, t: c.workflow("w", Steps(RunTask(t, env=DAY))),
     lambda c, t: c.workflow("w", raw("SINCE")),
-    lambda c, t: c.workflow("w", raw(**{"Command": ["load", "--since=2026-11-01"]})),
+    lambda c, t: c.workflow("w", raw(**{"Command": ["--since=2026-11-01"]})),
     lambda c, t: c.workflow("w", raw(**{"Command.$": "$.command"})),
     lambda c, t: c.workflow("w", raw("MODE", **{"Command.$": "$.command"})),
 ]
 
 REFUSED: list[tuple[str, Callable[[Catalog, Task], object]]] = [
     ("schedule 's'", lambda c, t: c.schedule("s", t, "rate(1 day)")),
-    ("schedule 's'", lambda c, t: c.schedule("s", t, "rate(1 day)", command=["load", "--sincerely=1"])),
+    ("schedule 's'", lambda c, t: c.schedule("s", t, "rate(1 day)", args=["--sincerely=1"])),
     ("object trigger 'o'", lambda c, t: c.object_trigger("o", t, bucket=c.buckets["inbox"])),
     ("workflow 'w'", lambda c, t: c.workflow("w", Steps(RunTask(t, env={"MODE": "full"})))),
     ("workflow 'w'", lambda c, t: c.workflow("w", raw("MODE"))),

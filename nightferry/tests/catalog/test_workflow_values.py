@@ -104,7 +104,7 @@ class World:
         self.catalog = Catalog("app", image=Image("app"), results=Bucket("files") / "results")
         self.catalog.bucket("files")
         self.topic = self.catalog.topic("people")
-        self.command = self.catalog.task("command", command=["echo"])
+        self.command = self.catalog.task("command", command=["echo"], accepts_args=True, overridable=["A", "B"])
 
     def task(self, name: str) -> Task:
         if name not in self.catalog.tasks:
@@ -243,7 +243,9 @@ def test_a_schedule_or_trigger_supplies_what_the_workflow_reads(world: World) ->
 def test_an_input_has_only_members_that_the_workflow_reads(world: World) -> None:
     def check(env: Mapping[str, object], input: Any) -> None:
         catalog = Catalog("x", image=Image("x"))
-        check_input(catalog.workflow("w", RunTask(catalog.task("t", command=["t"]), env=env)), input)
+        check_input(
+            catalog.workflow("w", RunTask(catalog.task("t", command=["t"], overridable=["A", "B"]), env=env)), input
+        )
 
     reads = {"A": Input("region"), "B": Input("limit", default=3)}
     for input in ({"region": 1}, {"region": 1, "limit": 2}, {"region": 1, "scheduled_at": "x", "key": "y"}):

@@ -36,17 +36,17 @@ with psycopg.connect(os.environ["DSN"], connect_timeout=5) as db:
     db.execute("INSERT INTO done VALUES (%s)", (os.environ["NIGHTFERRY_RUN_ID"],))
 """
 
-work = catalog.task("work", config=Settings, command=["sh", "-c", WORK], env={"OUT": out})
+work = catalog.task("work", config=Settings, command=["sh", "-c", WORK, "sh"], accepts_args=True, env={"OUT": out})
 LONGER = WORK.replace("& sleep 0.0", "& sleep 1.0")
-few = catalog.task("few", config=Settings, command=["sh", "-c", LONGER], env={"OUT": out}, concurrency=2)
+few = catalog.task("few", config=Settings, command=["sh", "-c", LONGER, "sh"], env={"OUT": out}, concurrency=2)
 insert = catalog.task("insert", config=Settings, command=["python", "-c", INSERT], env={"DSN": catalog.setting("dsn")})
 
 def step(name):
-    return RunTask(work, name=name, command=["sh", "-c", WORK, "sh", name])
+    return RunTask(work, name=name, args=[name])
 
 SHORT = Steps(
     step("first"),
-    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each", command=Item())),
+    ForEach([[f"each-{n}"] for n in range(4)], RunTask(work, name="each", args=Item())),
     step("last"),
 )
 mixed = catalog.workflow("mixed", SHORT, retry=Retry(attempts=90, interval=1, backoff=1.0))

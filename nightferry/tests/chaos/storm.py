@@ -25,14 +25,15 @@ for n in 1 2 3 4 5; do echo "line $n"; done
 echo "$NIGHTFERRY_RUN_ID end ${1:-alone}" >> "$OUT"
 """
 
-work = catalog.task("work", config=Settings, command=["sh", "-c", WORK], env={"OUT": catalog.setting("out")})
+work = catalog.task("work", config=Settings, command=["sh", "-c", WORK, "sh"], accepts_args=True,
+                    env={"OUT": catalog.setting("out")})
 
 def step(name):
-    return RunTask(work, name=name, command=["sh", "-c", WORK, "sh", name])
+    return RunTask(work, name=name, args=[name])
 
 catalog.workflow("storm", Steps(
     step("first"),
-    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each", command=Item())),
+    ForEach([[f"each-{n}"] for n in range(4)], RunTask(work, name="each", args=Item())),
     step("second"),
     step("third"),
 ), retry=Retry(attempts=90, interval=1, backoff=1.0))

@@ -48,7 +48,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> int:
 def test_much_output_is_stored_with_constant_memory(tmp_path: Path, baseline: int, command: str, pieces: int) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     backend = LocalBackend(project, project.environment("local"))
-    id = backend.run_task(RunRequest("hello", command=("sh", "-c", command)))
+    id = backend.run_task(RunRequest("hello", args=("sh", "-c", command)))
     started = time.monotonic()
     memory = engine_memory(project)
     seconds = time.monotonic() - started

@@ -26,7 +26,7 @@ project = Project.find(make_project(root / "project"))
 backend = LocalBackend(project, project.environment("local"))
 filler = root / "small" / "filler"
 filler.write_bytes(bytes(14_000_000))
-id = backend.run_task(RunRequest("chatty", command=("seq", "1", "{LINES}")))
+id = backend.run_task(RunRequest("chatty", args=("seq", "1", "{LINES}")))
 
 async def free_space():
     stored = -1

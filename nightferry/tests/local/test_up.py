@@ -260,7 +260,7 @@ def test_a_schedule_fires_in_its_second_and_an_object_starts_its_task(begin: Beg
 def test_it_drains_running_tasks_and_leaves_queued_ones(begin: Begin) -> None:
     up = begin(engine="concurrency = 1")
     client = backend(up)
-    first = client.run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 2")))
+    first = client.run_task(RunRequest("hello", ("sh", "-c", "echo begun; sleep 2")))
     second = client.run_task(RunRequest("hello"))
     execution = client.start_workflow("queued", {})
     until(lambda: [line.text for line in client.log([first])] == ["begun"], "the first is running")
@@ -283,7 +283,7 @@ def test_it_drains_running_tasks_and_leaves_queued_ones(begin: Begin) -> None:
 def test_a_task_that_exceeds_the_drain_time_is_stopped_cleanly(begin: Begin) -> None:
     up = begin(engine="drain_seconds = 1")
     client = backend(up)
-    run = client.run_task(RunRequest("mark", ("sh", "-c", STOPS_CLEANLY)))
+    run = client.run_task(RunRequest("hello", ("sh", "-c", STOPS_CLEANLY)))
     until(lambda: [line.text for line in client.log([run])] == ["begun"], "the run is running")
     up.signal()
     assert up.end() == 0
@@ -340,7 +340,7 @@ def test_it_waits_while_another_process_locks_the_store_and_reports_it(begin: Be
     store = Store(up.project.state / "engine.sqlite")
     run = backend(up).run_task(RunRequest("hello"))
     until(lambda: backend(up).run(run).status == "STOPPED", "the run has ended")
-    late = backend(up).run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 0.5; seq 1 100")))
+    late = backend(up).run_task(RunRequest("hello", ("sh", "-c", "echo begun; sleep 0.5; seq 1 100")))
     until(lambda: bool(list(backend(up).log([late]))), "the second is running")
     with store.transaction():
         store._db.execute("UPDATE run SET started_by = started_by")

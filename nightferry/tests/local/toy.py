@@ -27,32 +27,35 @@ inbox = catalog.bucket("inbox")
 failures = catalog.topic("failures")
 
 def sh(name, script, **more):
-    return catalog.task(name, config=Settings, command=["sh", "-c", script], **more)
+    """Declare a task that runs the script, or the command in its arguments."""
+    script = 'if [ "$#" -gt 0 ]; then exec "$@"; fi; ' + script
+    return catalog.task(name, config=Settings, command=["sh", "-c", script, "sh"], accepts_args=True, **more)
 
-hello = sh("hello", "echo hello $COLOR from $NIGHTFERRY_TASK; env | sort", env={"COLOR": catalog.setting("color")})
+hello = sh("hello", "echo hello $COLOR from $NIGHTFERRY_TASK; env | sort", env={"COLOR": catalog.setting("color")},
+           overridable=["COLOR"])
 three = sh("three", "echo leaving >&2; exit 3")
 out = catalog.setting("out", default="/dev/null")
-mark = sh("mark", 'sleep "${1:-0}"; echo "$NIGHTFERRY_RUN_ID $0" >> "$OUT"', env={"OUT": out})
+mark = catalog.task("mark", config=Settings, env={"OUT": out}, accepts_args=True, command=[
+    "sh", "-c", 'sleep "${1:-0}"; echo "$NIGHTFERRY_RUN_ID $0" >> "$OUT"'])
 slow = sh("slow", "echo started; sleep 60 & wait")
 stubborn = sh("stubborn", "trap '' TERM; echo started; sleep 60 & wait; wait", time_limit=timedelta(seconds=1))
 greedy = sh("greedy", "python -c 'x = bytearray(700_000_000); import time; time.sleep(30)'", size=Size(256, 512))
 chatty = sh("chatty", "seq 1 20000")
 missing = catalog.task("missing", config=Settings, command=["no-such-program"])
-flaky = sh("flaky", 'n=$(cat "$OUT.n" 2>/dev/null || echo 0); echo $((n+1)) > "$OUT.n"; [ "$n" -ge 2 ]',
-           env={"OUT": out})
+FLAKY = 'n=$(cat "$OUT.n" 2>/dev/null || echo 0); echo $((n+1)) > "$OUT.n"; [ "$n" -ge 2 ]'
+flaky = sh("flaky", FLAKY, env={"OUT": out})
 
-again = sh("again", flaky.command[2], env={"OUT": out}, retry=Retry(attempts=2, interval=1, backoff=2.0))
+again = sh("again", FLAKY, env={"OUT": out}, retry=Retry(attempts=2, interval=1, backoff=2.0))
 late = sh("late", 'echo $NIGHTFERRY_ATTEMPT >> "$OUT"; exit ${COUNT}', env={"OUT": out},
           retry=Retry(attempts=2, interval=3600))
 
 catalog.workflow("marks", Steps(
-    RunTask(mark, command=["sh", "-c", mark.command[2], "first", "0.1"]),
-    ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)],
-            RunTask(mark, command=Item())),
-    RunTask(mark, name="last", command=["sh", "-c", mark.command[2], "last", "0.1"]),
+    RunTask(mark, args=["first", "0.1"]),
+    ForEach([[f"each-{n}", "0.2"] for n in range(3)], RunTask(mark, args=Item())),
+    RunTask(mark, name="last", args=["last", "0.1"]),
 ), retry=Retry(attempts=50, interval=1, backoff=1.0), on_failure=Notify(failures), overlap="skip")
 
-SHORT = Steps(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0.3"]))
+SHORT = Steps(RunTask(mark, args=["short", "0.3"]))
 catalog.workflow("queued", SHORT, overlap="queue")
 catalog.workflow("replaced", SHORT, overlap="replace")
 catalog.workflow("retried", Steps(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))

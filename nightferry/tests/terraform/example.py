@@ -88,7 +88,9 @@ def make_catalog() -> Catalog:
         overlap="skip",
         severity="high",
     )
-    report = catalog.task("report", command=["report"], config=JobSettings, env={"FOLDER_PATH": inbox / "out"})
+    report = catalog.task(
+        "report", command=["report"], accepts_args=True, config=JobSettings, env={"FOLDER_PATH": inbox / "out"}
+    )
     nightly = catalog.workflow(
         "nightly",
         Steps(RunTask(load), ForEach(["1", "2"], RunTask(report, args=[Item()]))),
@@ -107,7 +109,7 @@ def make_catalog() -> Catalog:
         start=datetime(2027, 1, 1, tzinfo=ZoneInfo("America/New_York")),
         end=datetime(2028, 1, 1, tzinfo=UTC),
     )
-    catalog.schedule("hourly", report, "rate(1 hour)", command=["report", "--all"], env={"MODE": "m"}, via="rule")
+    catalog.schedule("hourly", report, "rate(1 hour)", args=["--all"], env={"MODE": "m"}, via="rule")
     catalog.object_trigger("on-file", load, bucket=inbox, prefix="in/a_")
     catalog.object_trigger("on-table", load, bucket=inbox, prefix="in/b_", suffix=".csv", via="eventbridge")
     catalog.object_trigger("on-batch", nightly, bucket=inbox, prefix="in/c_", via="eventbridge")

@@ -87,33 +87,33 @@ GROUPS: dict[str, tuple[tuple[str, ...], dict[str, Secret]]] = {
 }
 # By schedule: target, expression in local time, and command.
 SCHEDULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "fineos-data-export-tool": ("fineos-bucket-tool", "cron(0 4 * * ? *)", ("fineos-bucket-tool", "--recursive")),
-    "fineos-report-extracts-tool": ("fineos-bucket-tool", "cron(30 12,16 * * ? *)", ("fineos-bucket-tool", "--dated")),
+    "fineos-data-export-tool": ("fineos-bucket-tool", "cron(0 4 * * ? *)", ("--recursive",)),
+    "fineos-report-extracts-tool": ("fineos-bucket-tool", "cron(30 12,16 * * ? *)", ("--dated",)),
     "import-fineos-to-warehouse": ("import-fineos-to-warehouse", "cron(0 23 * * ? *)", ()),
-    "fineos-error-extract-tool": ("fineos-bucket-tool", "cron(0 9 * * ? *)", ("fineos-bucket-tool", "--errors")),
+    "fineos-error-extract-tool": ("fineos-bucket-tool", "cron(0 9 * * ? *)", ("--errors",)),
     "cps-errors-crawler": ("cps-errors-crawler", "cron(0 10 * * ? *)", ()),
-    "export-leave-admins-created": ("execute-sql", "rate(24 hours)", ("execute-sql", "--dated", "SELECT 1")),
-    "export-psd-report": ("execute-sql", "cron(0 8 * * ? *)", ("execute-sql", "SELECT 2")),
+    "export-leave-admins-created": ("execute-sql", "rate(24 hours)", ("--dated", "SELECT 1")),
+    "export-psd-report": ("execute-sql", "cron(0 8 * * ? *)", ("SELECT 2",)),
     "reductions-dia-send-claimant-lists": (
         "reductions-send-claimant-lists",
         "cron(0 4 ? * MON-FRI *)",
-        ("reductions-send-claimant-lists-to-agencies", "--steps=DIA"),
+        ("--steps=DIA",),
     ),
     "reductions-dua-send-claimant-lists": (
         "reductions-send-claimant-lists",
         "cron(0 4 * * ? *)",
-        ("reductions-send-claimant-lists-to-agencies", "--steps=DUA"),
+        ("--steps=DUA",),
     ),
     "reductions-process-agency-data": ("reductions-process-agency-data", "cron(0/15 4-22 * * ? *)", ()),
     "pub-payments-process-fineos": ("pub-payments-process-fineos", "cron(0 23 ? * SUN-THU *)", ()),
     "weekend-pub-claimant-extract": (
         "pub-payments-process-fineos",
         "cron(0 6 ? * SAT,SUN *)",
-        ("pub-payments-process-fineos", "--steps=a", "--steps=b"),
+        ("--steps=a", "--steps=b"),
     ),
     "fineos-import-la-units": ("fineos-import-la-units", "cron(0 22 ? * SUN-THU *)", ()),
     "weekend-fineos-import-la-units": ("fineos-import-la-units", "cron(0 5 ? * SAT,SUN *)", ()),
-    "fineos-snapshot-extracts-tool": ("fineos-bucket-tool", "cron(0 3 ? * WED *)", ("fineos-bucket-tool", "--copy")),
+    "fineos-snapshot-extracts-tool": ("fineos-bucket-tool", "cron(0 3 ? * WED *)", ("--copy",)),
     "pub-payments-process-snapshot": ("pub-payments-process-snapshot", "cron(0 6 ? * WED *)", ()),
     "pub-payments-copy-audit-report": ("pub-payments-copy-audit-report", "cron(0 4 ? * MON-FRI *)", ()),
     "fineos-import-employee-updates": ("fineos-import-employee-updates", "cron(30 12 * * ? *)", ()),
@@ -146,6 +146,7 @@ def make_catalog() -> Catalog:
         tasks[name] = catalog.task(
             name,
             command=[name],
+            accepts_args=True,
             config=config,
             env=variables,
             secrets=secrets,
@@ -169,8 +170,8 @@ def make_catalog() -> Catalog:
         on_failure=Notify(failures),
     )
     zone = "America/New_York"
-    for name, (target, expression, command) in SCHEDULES.items():
-        catalog.schedule(name, tasks[target], expression, timezone=zone, command=command)
+    for name, (target, expression, args) in SCHEDULES.items():
+        catalog.schedule(name, tasks[target], expression, timezone=zone, args=args)
     catalog.schedule("dor-fineos-etl", etl, "cron(30 0 * * ? *)", timezone=zone)
     for name, (target, bucket, prefix, suffix) in TRIGGERS.items():
         catalog.object_trigger(name, tasks[target], bucket=buckets[bucket], prefix=prefix, suffix=suffix)

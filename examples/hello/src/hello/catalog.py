@@ -12,6 +12,7 @@ greet = catalog.task(
     "greet",
     main="hello.jobs:greet",
     env={"WHO": catalog.setting("who", default="world")},
+    overridable=["WHO"],  # a start may set it although the environment does
     time_limit=timedelta(minutes=5),
 )
 

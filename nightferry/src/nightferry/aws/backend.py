@@ -169,7 +169,7 @@ class AwsBackend:
         env = dict(run.env)
         if self.find_planned_retry(run.id) is not None:  # The redrive starts the planned attempt now.
             env[ATTEMPT_VARIABLE] = str(run.attempt + 1)
-        again = RunRequest(run.task, run.command, env, run.cpu, run.memory, format_repeat("rerun", run.id))
+        again = RunRequest(run.task, run.args, env, run.cpu, run.memory, format_repeat("rerun", run.id))
         task = request_checks.get_task(self._catalog, run.task)
         parameters = request.build_parameters(self.naming, task, again, self.placement)
         return repeats.start_repeat(self.aws, parameters, run.id, self._clock)

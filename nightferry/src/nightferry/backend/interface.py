@@ -58,10 +58,10 @@ class CannotRedrive(NightferryError):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A request to run a task. ``env`` extends the task's variables. None means the task's own command or size."""
+    """A request to run a task. ``env`` and ``args`` are added to the task's own. None means its own size."""
 
     task: str
-    command: Sequence[str] | None = None
+    args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     cpu: int | None = None
     memory: int | None = None
@@ -73,7 +73,7 @@ class TaskRun:
     """One run of a task. ``exit_code`` is None while it is running and if it never started.
 
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
-    name. ``command``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
+    name. ``args``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
     contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``attempt`` counts the attempts of a task
     with ``retry``; a further attempt of the local engine is queued until ``not_before``.
     """
@@ -81,7 +81,7 @@ class TaskRun:
     id: str
     task: str
     status: RunStatus
-    command: tuple[str, ...]
+    args: tuple[str, ...]
     started_by: str
     execution: str | None
     created_at: datetime

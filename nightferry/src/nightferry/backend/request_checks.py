@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun, WorkflowExecution
@@ -13,6 +13,13 @@ from nightferry.catalog.declarations import Secret, Task, Workflow
 from nightferry.catalog.fargate import Size
 from nightferry.contract import OBJECT_MEMBERS, SCHEDULE_MEMBERS, format_option
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.overrides import (
+    PERSONAL_VARIABLES,
+    STARTER_VARIABLES,
+    find_argument_problem,
+    find_variable_problems,
+    is_protected,
+)
 
 _SHOWN = 5  # unknown members in a message
 
@@ -22,7 +29,7 @@ class InvalidInput(NightferryError):
 
 
 class ImpossibleOverride(NightferryError):
-    """The request overrides a variable, a size or a command with an invalid value. The message names it."""
+    """The request sets what the task does not allow, or an invalid value or size. The message names it."""
 
 
 def get_task(catalog: Catalog, name: str) -> Task:
@@ -69,7 +76,7 @@ def check_redrivable(catalog: Catalog, run: TaskRun, repeat: str | None) -> None
 
     Raises UnknownName and CannotRedrive.
     """
-    get_task(catalog, run.task)
+    task = get_task(catalog, run.task)
     if run.execution is not None:
         raise CannotRedrive(
             f"Cannot redrive run {run.id}: it is a step of execution {run.execution}. Redrive the execution: "
@@ -83,6 +90,8 @@ def check_redrivable(catalog: Catalog, run: TaskRun, repeat: str | None) -> None
             f"Run {run.id} was already started again, as run {repeat}. If that one failed too, redrive it: nightferry "
             f"redrive {repeat}"
         )
+    if problem := find_start_problem(task, run.env, run.args):
+        raise ImpossibleOverride(f"Cannot repeat run {run.id} with the same inputs. {problem}")
 
 
 def check_alone(catalog: Catalog, execution: WorkflowExecution, running: Iterable[str]) -> None:
@@ -110,13 +119,11 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
         raise ImpossibleOverride(
             f"{given[0]} is a secret of task '{task.name}' and cannot be overridden. {secret_hint(secrets[given[0]])}"
         )
-    known = (*catalog.env, *catalog.secrets)
-    names = [checks.find_name_problem(task, known, name) for name in request.env]
-    found = [problem for problem in names if problem is not None] + start_values.find_value_problems(task, request.env)
+    found = [*_find_override_problems(catalog, task, request), *start_values.find_value_problems(task, request.env)]
     if found:
         raise ImpossibleOverride("\n".join(found))
     supplied = {name: value for name, value in request.env.items() if value}
-    if missing := start_values.find_missing(task, supplied, request.command or ()):
+    if missing := start_values.find_missing(task, supplied, request.args):
         options = " ".join(f"{format_option(name)}=…" for name in missing)
         raise ImpossibleOverride(
             f"Task '{task.name}' requires {', '.join(missing)} at each start. Add {options}; see: nightferry run "
@@ -126,6 +133,27 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
         size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
         if problem := size.find_problem():
             raise ImpossibleOverride(problem)
-    if any("\0" in word for word in request.command or ()):
-        raise ImpossibleOverride("The command contains a NUL character. Remove it.")
     return task
+
+
+def _find_override_problems(catalog: Catalog, task: Task, request: RunRequest) -> Iterator[str]:
+    """Yield why a person may not set the variables and arguments of a request."""
+    allowed = task.overridable | PERSONAL_VARIABLES
+    for name in request.env:
+        unknown = None if is_protected(name) else checks.find_name_problem(task, (*catalog.env, *catalog.secrets), name)
+        yield from [unknown] if unknown else find_variable_problems(task.name, allowed, [name])
+    if problem := find_argument_problem(task.name, task.args, task.overridable, request.args):
+        yield problem
+    if any("\0" in word for word in request.args):
+        yield "An argument contains a NUL character. Remove it."
+
+
+def find_start_problem(task: Task, env: Iterable[str], args: Iterable[str]) -> str | None:
+    """Return why a start, which may come from a workflow or a repeat, violates the rules of its task, or None.
+
+    In a container on AWS, :mod:`nightferry.container` applies the same rules.
+    """
+    found = [*find_variable_problems(task.name, task.overridable | STARTER_VARIABLES, env)]
+    if problem := find_argument_problem(task.name, task.args, task.overridable, args):
+        found.append(problem)
+    return "\n".join(found) or None

@@ -12,7 +12,9 @@ from nightferry.catalog.fargate import Size
 from nightferry.errors import InvalidArgument
 
 _TYPES: dict[str, tuple[Any, str]] = {
+    "accepts_args": ((bool, type(None)), "True or False"),
     "actions": (Sequence, 'a list of actions, as in ["sqs:SendMessage"]'),
+    "args": (Sequence, 'a list of words, as in ["--all"]'),
     "arn": (Setting, 'catalog.setting("arn")'),
     "bucket": (Bucket, 'the bucket, as in files = catalog.bucket("files")'),
     "command": ((Sequence, type(None)), 'a list of words, as in ["load", "--all"]'),
@@ -29,6 +31,7 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "image": (Image, 'Image("name")'),
     "leases": ((BucketPath, type(None)), 'Bucket("files") / "leases"'),
     "local": (str, 'a text, as in "package.module:function"'),
+    "overridable": ((str, Iterable), 'a list of variables, as in ["REGION"]'),
     "prefix": (str, 'a text, as in "incoming/"'),
     "required_at_start": ((str, Iterable), 'a list of variables, as in ["S3_URI"]'),
     "resources": (Sequence, "a list of ARNs"),
@@ -44,8 +47,10 @@ _TYPES: dict[str, tuple[Any, str]] = {
 }
 _ITEMS: dict[str, tuple[Any, str]] = {
     "actions": (str, "texts"),
+    "args": (str, "words that are texts"),
     "command": (str, "words that are texts"),
     "grants": (Grant, 'grants, as in bucket.read("in/*")'),
+    "overridable": (str, "names of variables"),
     "required_at_start": (str, "names of variables"),
     "resources": (str, "ARNs"),
 }

@@ -171,6 +171,8 @@ class Catalog:
         concurrency: int | None = None,
         retry: Retry | None = None,
         required_at_start: Iterable[str] = (),
+        overridable: Iterable[str] = (),
+        accepts_args: bool | None = None,
     ) -> Task:
         """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
 
@@ -182,6 +184,11 @@ class Catalog:
         failed run again, unless it is a step of a workflow, which has its own ``retry``. ``required_at_start`` names
         the variables that only a start can supply, such as ``S3_URI`` or the day to load.
 
+        A start may set the settings that are not secret, and whose values do not come from the environment: a value in
+        ``env`` that refers to a setting, a bucket or another resource is fixed. ``overridable`` names fixed variables
+        that a start may set nevertheless. A start may add arguments that are options of the same settings, unless
+        ``accepts_args`` is False; it may add any argument to a ``command`` with ``accepts_args``.
+
         Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
         location = _locate_declaration()
@@ -189,7 +196,8 @@ class Catalog:
         check_arguments(
             declaration, location, command=command, config=config, description=description, env=env,
             secrets=secrets, grants=grants, size=size, time_limit=time_limit, expected=expected, scratch=scratch,
-            concurrency=concurrency, required_at_start=required_at_start,
+            concurrency=concurrency, required_at_start=required_at_start, overridable=overridable,
+            accepts_args=accepts_args,
         )  # fmt: skip
         size = size or Size()
         if problem := size.find_problem():
@@ -206,6 +214,7 @@ class Catalog:
         checks.check_expected_duration(expected, time_limit, declaration, location)
         checks.check_concurrency(concurrency, declaration, location)
         checks.check_retry(retry, declaration, location)
+        required_at_start, overridable = _list_names(required_at_start), _list_names(overridable)
         self._register_settings((env or {}).values())
         if main is not None:
             checks.reject_main_options(command, config, declaration, location)
@@ -217,6 +226,7 @@ class Catalog:
                 declaration=declaration,
                 location=location,
             )
+        args = start_values.find_accepted_arguments(main, config, accepts_args)
         config = config or checks.get_permissive_settings()
         lease = checks.resolve_lease(config, overlap, self.leases, declaration, location)
         task = Task(
@@ -238,11 +248,17 @@ class Catalog:
             expected=expected,
             concurrency=concurrency,
             retry=retry,
-            required_at_start=(required_at_start,) if isinstance(required_at_start, str) else tuple(required_at_start),
+            required_at_start=required_at_start,
+            overridable=start_values.find_overridable(
+                config, {**self.env, **_format_values(env)}, (*required_at_start, *overridable)
+            ),
+            args=args,
         )
         checks.check_option_names(config, declaration, location)
         supplied = {*task.env, *task.secrets, *self.env, *self.secrets}
         start_values.check_required_at_start(config, task.required_at_start, supplied, declaration, location)
+        secret = {*task.secrets, *self.secrets}
+        start_values.check_overridable(config, (*required_at_start, *overridable), secret, declaration, location)
         checks.check_variables(config, task.env, task.secrets, declaration, location, later=task.required_at_start)
         checks.check_database_logins(config, task.secrets, declaration, location)
         self._check_references((task.env, task.command, task.lease), declaration, location)
@@ -305,7 +321,7 @@ class Catalog:
         checks.check_choice("severity", severity, Severity, declaration, location)
         steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
         for step in steps:
-            values = (*(step.env or {}).values(), *step.args)
+            values = (*(step.env or {}).values(), *step.words)
             self._register_settings(workflow_values.find_constants(values))
         rendered = None
         if isinstance(body, Mapping):
@@ -336,6 +352,8 @@ class Catalog:
                 location,
                 later=task.required_at_start,
             )
+            place = f"{declaration}, task '{task.name}'"
+            start_values.check_overrides(task, step.env or (), step.words, place, location)
         start_values.check_definition(definition, self.tasks, STARTED_VARIABLES, declaration, location)
         referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
@@ -365,7 +383,7 @@ class Catalog:
         expression: str | Setting,
         *,
         timezone: str = "UTC",
-        command: Sequence[str] = (),
+        args: Sequence[str] = (),
         env: Mapping[str, object] | None = None,
         enabled: bool | Setting = True,
         via: Via = "scheduler",
@@ -380,7 +398,7 @@ class Catalog:
         location = _locate_declaration()
         declaration = f"schedule '{name}'"
         check_arguments(
-            declaration, location, target=target, expression=expression, timezone=timezone, command=command, env=env,
+            declaration, location, target=target, expression=expression, timezone=timezone, args=args, env=env,
             enabled=enabled, start=start, end=end,
         )  # fmt: skip
         self._register_settings((expression, enabled, *(env or {}).values()))
@@ -390,24 +408,24 @@ class Catalog:
         checks.check_schedule(expression, timezone, via, declaration, location)
         checks.check_period(expression, start, end, via, declaration, location)
         workflow_checks.check_required_input(target, SCHEDULE_MEMBERS, "a schedule", declaration, location)
-        if not isinstance(target, Task) and (command or env):
+        if not isinstance(target, Task) and (args or env):
             raise InvalidSchedule(
-                "A workflow accepts neither command nor env. Pass them to RunTask in the workflow.",
+                "A workflow accepts neither args nor env. Pass them to RunTask in the workflow.",
                 declaration=declaration,
                 location=location,
             )
         if isinstance(target, Task):
             values = _format_values(env)
             supplied = (SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE)
-            start_values.check_start(target, values, command or (), supplied, declaration, location)
-            self._check_references((values, tuple(command or ())), declaration, location)
+            start_values.check_start(target, values, args, supplied, declaration, location)
+            self._check_references((values, tuple(args)), declaration, location)
         schedule = Schedule(
             name=name,
             target=target.name,
             kind="task" if isinstance(target, Task) else "workflow",
             expression=str(expression),
             timezone=timezone,
-            command=tuple(command or ()),
+            args=tuple(args),
             env=_format_values(env),
             enabled=format_value(enabled),
             via=via,
@@ -559,6 +577,10 @@ class Catalog:
                 declaration=declaration,
                 location=location,
             )
+
+
+def _list_names(names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _format_values(values: Mapping[str, object] | None) -> dict[str, str]:

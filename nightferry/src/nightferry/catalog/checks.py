@@ -18,7 +18,6 @@ from nightferry.catalog.references import find_references
 from nightferry.contract import (
     LEASE_IN_DATABASE,
     PARAMETER_PATH,
-    PROTECTED_VARIABLES,
     RUN_OPTIONS,
     STARTED_VARIABLES,
     SUPPLIED_VARIABLES,
@@ -175,8 +174,6 @@ def _get_adapter(annotation: Any) -> TypeAdapter[Any]:
 
 def find_name_problem(task: Task, known: Iterable[str], name: str) -> str | None:
     """Return why a variable cannot be set for one run of a task, or None. ``known`` are those that every task has."""
-    if name in PROTECTED_VARIABLES:
-        return f"{name} is set by the catalog, and a run cannot change it."
     fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
     if name in fields or task.config.model_config.get("extra") == "allow":
         return None

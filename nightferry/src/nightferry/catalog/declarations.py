@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nightferry.catalog.fargate import Size
 from nightferry.catalog.references import Reference
 from nightferry.contract import Overlap
+from nightferry.overrides import Arguments
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -159,7 +160,7 @@ class Task:
 
     Attributes:
         main: the job's function; None if the task is only a command.
-        command: the container's command.
+        command: the container's program and its own arguments; a start may only add further arguments.
         config: the settings class.
         env: variables, whose values may contain references.
         time_limit: the longest duration of a run.
@@ -172,6 +173,8 @@ class Task:
         retry: how a run that a schedule, an object or a person started is started again after a failure. A step of a
             workflow has its own retry.
         required_at_start: variables that each start must supply: a schedule, a trigger, a step or a person.
+        overridable: the variables that a start may set, besides those of :mod:`nightferry.overrides`.
+        args: the arguments that a start may add.
     """
 
     name: str
@@ -193,6 +196,8 @@ class Task:
     concurrency: int | None = None
     retry: Retry | None = None
     required_at_start: tuple[str, ...] = ()
+    overridable: frozenset[str] = frozenset()
+    args: Arguments = "none"
 
 
 @dataclass(frozen=True)
@@ -269,7 +274,7 @@ class Schedule:
     kind: Literal["task", "workflow"]
     expression: str
     timezone: str
-    command: tuple[str, ...]
+    args: tuple[str, ...]
     env: Mapping[str, str]
     enabled: str
     via: Via

@@ -11,6 +11,14 @@ from nightferry.catalog import checks
 from nightferry.catalog.references import find_references
 from nightferry.contract import SCHEDULED_AT_VARIABLE, format_option, is_secret, parse_scheduled_time
 from nightferry.errors import InvalidSetting, MissingSetting
+from nightferry.overrides import (
+    PERSONAL_VARIABLES,
+    STARTER_VARIABLES,
+    Arguments,
+    find_argument_problem,
+    find_variable_problems,
+    is_protected,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -49,19 +57,69 @@ def check_required_at_start(
             raise InvalidSetting(f"required_at_start has {name}: {problem}", declaration=declaration, location=location)
 
 
+def find_overridable(config: type[BaseModel], env: Mapping[str, str], listed: Iterable[str]) -> frozenset[str]:
+    """Return the variables that a start may set: the ``listed`` ones and the settings that no environment fixes.
+
+    ``env`` are the declared values. A constant is a default, but a reference is a decision of the environment. A class
+    that accepts any variable has no settings, so that the constants take their place.
+    """
+    names = {name.upper() for name, field in config.model_fields.items() if not is_secret(field.annotation)}
+    if config.model_config.get("extra") == "allow":
+        names |= env.keys()
+    return frozenset(listed) | {
+        name for name in names if not is_protected(name) and not find_references(env.get(name, ""))
+    }
+
+
+def find_accepted_arguments(main: str | None, config: object, accepts: bool | None) -> Arguments:
+    """Return the arguments that a start may add to the program of a task. ``accepts`` is its declaration, if any.
+
+    A program with a settings class accepts its options by default.
+    """
+    if main is None and accepts:
+        return "any"
+    return "none" if accepts is False or config is None else "options"
+
+
+def check_overridable(
+    config: type[BaseModel], names: Iterable[str], secrets: Collection[str], declaration: str, location: str
+) -> None:
+    """Check the variables that a task lists in overridable or required_at_start. Raises InvalidSetting."""
+    fields = {name.upper(): field for name, field in config.model_fields.items()}
+    for name in names:
+        problem = None
+        if name in secrets or (name in fields and is_secret(fields[name].annotation)):
+            problem = "a secret cannot be set at a start, where it could be read. Remove it."
+        elif is_protected(name) and name not in PERSONAL_VARIABLES:
+            problem = "no start may change where or how a job runs. Remove it, or give the setting another name."
+        elif name not in {*fields, *PERSONAL_VARIABLES} and config.model_config.get("extra") != "allow":
+            problem = f"{config.__name__} has no such setting. It has {', '.join(sorted(fields)) or 'none'}."
+        if problem:
+            raise InvalidSetting(f"overridable has {name}: {problem}", declaration=declaration, location=location)
+
+
+def check_overrides(task: Task, names: Iterable[str], args: Iterable[object], declaration: str, location: str) -> None:
+    """Check that a declared start sets only what its task allows. Raises InvalidSetting."""
+    problem = next(find_variable_problems(task.name, task.overridable | STARTER_VARIABLES, names), None)
+    problem = problem or find_argument_problem(task.name, task.args, task.overridable, args)
+    if problem:
+        raise InvalidSetting(problem, declaration=declaration, location=location)
+
+
 def check_start(
     task: Task,
     env: Mapping[str, str],
-    command: Iterable[object],
+    args: Iterable[object],
     supplied: Collection[str],
     declaration: str,
     location: str,
 ) -> None:
-    """Check that a start with ``env`` and ``command`` supplies what the task requires, and only valid values.
+    """Check that a start with ``env`` and ``args`` supplies what the task requires, and only valid values.
 
     ``supplied`` are the variables that such a start always has. Raises MissingSetting, UnknownSetting, InvalidSetting.
     """
-    missing = find_missing(task, {**env, **dict.fromkeys(supplied, "")}, command)
+    args = tuple(args)
+    missing = find_missing(task, {**env, **dict.fromkeys(supplied, "")}, args)
     if missing:
         raise MissingSetting(
             f"Task '{task.name}' ({task.declared_in}) requires {', '.join(missing)} at each start, and "
@@ -73,21 +131,25 @@ def check_start(
     checks.check_variables(
         task.config, overrides, task.secrets, declaration, location, later=(*task.required_at_start, *supplied)
     )
+    check_overrides(task, env, args, declaration, location)
 
 
 def check_definition(
     definition: Mapping[str, Any], tasks: Mapping[str, Task], supplied: Collection[str], declaration: str, location: str
 ) -> None:
-    """Check that each Task state of a definition supplies what its task requires at a start. Raises MissingSetting.
+    """Check that each Task state of a definition supplies what its task requires, and sets only what it allows.
 
-    A state whose variables or command are computed when the workflow runs is not checked, except for the words of a
-    command that are known.
+    Raises MissingSetting and InvalidSetting.
+
+    A state whose variables or arguments are computed when the workflow runs is not checked, except for the arguments
+    that are known. The container checks them.
     """
     for state, parameters in _find_task_starts(definition):
         name = str(parameters.get("TaskDefinition", "")).removeprefix("${task:").removesuffix("}")
         names, words = _read_override(parameters)
         if name not in tasks or names is None or words is None:
             continue
+        check_overrides(tasks[name], names, words, f"{declaration}, state '{state}'", location)
         missing = find_missing(tasks[name], dict.fromkeys((*names, *supplied), ""), words)
         if missing:
             raise MissingSetting(
@@ -98,9 +160,9 @@ def check_definition(
             )
 
 
-def find_missing(task: Task, env: Mapping[str, str], command: Iterable[object]) -> list[str]:
-    """Return the variables that a task requires at its start and that neither ``env`` nor ``command`` supplies."""
-    options = {word.partition("=")[0] for word in command if isinstance(word, str)}
+def find_missing(task: Task, env: Mapping[str, str], args: Iterable[object]) -> list[str]:
+    """Return the variables that a task requires at its start and that neither ``env`` nor ``args`` supplies."""
+    options = {word.partition("=")[0] for word in args if isinstance(word, str)}
     return [name for name in task.required_at_start if name not in env and format_option(name) not in options]
 
 
@@ -121,7 +183,7 @@ def _find_task_starts(value: Any, name: str = "") -> Iterator[tuple[str, Mapping
 
 
 def _read_override(parameters: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
-    """Return the names of the variables and the words of the command of a start; None for what is computed."""
+    """Return the names of the variables and the arguments of a start; None for what is computed."""
     override: Any = parameters
     for member in ("Overrides", "ContainerOverrides"):
         if f"{member}.$" in override or isinstance(override.get(member), str):

@@ -100,6 +100,13 @@ class Egress(_Table):
         return self
 
 
+class Operators(_Table):
+    """A group of people who may start tasks and workflows, and nothing beyond what the table states."""
+
+    tasks: tuple[str, ...] = Field(default=(), description="Tasks that the group may start and stop.")
+    workflows: tuple[str, ...] = Field(default=(), description="Workflows that the group may start, redrive and stop.")
+
+
 class AwsSettings(_Table):
     """The ``[aws]`` table: account, network and the resources that exist before the first ``terraform apply``."""
 
@@ -166,6 +173,10 @@ class AwsSettings(_Table):
         default=True,
         description="Let tasks connect to port 443 of all addresses. Set false if egress names the endpoints, prefix "
         "lists and addresses of all services that the tasks use.",
+    )
+    operators: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], Operators] = Field(
+        default_factory=dict,
+        description="Who may start what: the policy of each group of people, operators-GROUP-role-policy-1.json.",
     )
     state: TerraformState | None = Field(
         default=None, description="Terraform's S3 backend; default: a local state file."

@@ -226,6 +226,13 @@ def _parse_aws(table: Any, catalog: Catalog, file: Path, text: str) -> AwsSettin
             hint = _suggest_key(topic, catalog.topics) or " Use the ARN of an existing topic."
             problem = f"'aws.alarms.{severity}': the catalog declares no topic '{topic}'.{hint}"
             raise _make_error(file, text, ("aws", "alarms", severity), problem)
+    for group, operators in settings.operators.items():
+        for kind, listed in (("task", operators.tasks), ("workflow", operators.workflows)):
+            declared = {*(catalog.tasks if kind == "task" else catalog.workflows)}
+            for unknown in [one for one in listed if one not in declared]:
+                hint = _suggest_key(unknown, declared)
+                problem = f"'aws.operators.{group}.{kind}s': the catalog declares no {kind} '{unknown}'.{hint}"
+                raise _make_error(file, text, ("aws", "operators", group, f"{kind}s"), problem)
     return settings
 
 

@@ -75,7 +75,7 @@ class LocalBackend:
         self.store.add_run(
             id,
             request.task,
-            list(request.command or ()),
+            request.args,
             dict(request.env),
             cpu=request.cpu,
             memory=request.memory,

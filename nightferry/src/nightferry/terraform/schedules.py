@@ -100,8 +100,8 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
 
 def _build_overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
     container: dict[str, Any] = {"name": schedule.target}
-    if schedule.command:
-        container["command"] = names.resolve(list(schedule.command))
+    if schedule.args:
+        container["command"] = names.resolve(list(schedule.args))  # after the words of the entry point
     declared: dict[str, str] = names.resolve(dict(schedule.env))
     variables = {**declared, SCHEDULED_AT_VARIABLE: _TIME, SCHEDULE_VARIABLE: schedule.name}
     container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]

@@ -1,8 +1,8 @@
 """Synthesize the files of an environment.
 
 The input is a catalog and an environment. The output is ``ecs-tasks/ENV/*.tf.json``, the definitions of the workflows,
-the modules, and the policies of the roles that deploy and plan them. No stage reads anything but the catalog and the
-environment, except that the policies follow from the other files.
+the modules, and policies: of the roles that deploy and plan them, and of the people who start tasks. No stage reads
+anything but the catalog and the environment, except that the first policies follow from the other files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from importlib.resources import files
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
 from nightferry.terraform import grants, iam, logs, network, root, schedules, tasks, triggers, workflows
+from nightferry.terraform.deployers import operators
 from nightferry.terraform.deployers import policies as deployers
 from nightferry.terraform.files import Files
 from nightferry.terraform.monitoring import alarms, notices
@@ -66,7 +67,7 @@ def synthesize(catalog: Catalog, environment: Environment) -> Files:
     for workflow in catalog.workflows.values():
         result[f"{folder}/workflows/{workflow.name}.asl.json"] = workflows.render_template(names, workflow)
     result |= read_modules()
-    return result | deployers.build(names, result)
+    return result | deployers.build(names, result) | operators.build(names)
 
 
 def read_modules() -> Files:

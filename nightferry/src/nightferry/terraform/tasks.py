@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
+
 from nightferry.catalog.declarations import Task
-from nightferry.contract import ENVIRONMENT_VARIABLE, build_container_environment
+from nightferry.contract import (
+    ATTEMPT_VARIABLE,
+    ENVIRONMENT_VARIABLE,
+    EXECUTION_VARIABLE,
+    RESULTS_VARIABLE,
+    SCHEDULE_VARIABLE,
+    START_VARIABLE,
+    build_container_environment,
+)
+from nightferry.overrides import PERSONAL_VARIABLES
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.grants import build_statements
 from nightferry.terraform.iam import TASKS_TRUST
 from nightferry.terraform.names import Names
 
+_ANY = ".*"
+_START_ID = "[0-9a-f-]{1,64}"
+
 
 def build(names: Names) -> Document:
     """Build ``tasks.tf.json``."""
     document = Document(
-        "Tasks, each with its definition and its two roles. All run the same image with different commands. The "
+        "Tasks, each with its definition and its two roles. All run the same image with different programs. The "
         "deployment sets var.image_tag; without it, a plan keeps the deployed image. A new revision needs no change "
         "elsewhere, because schedules, triggers and workflows start the newest revision of a family."
     )
@@ -96,6 +111,7 @@ def _build_shared_values(names: Names) -> Block:
             for name, secret in sorted(names.catalog.secrets.items())
             if names.exists(secret)
         },
+        "open": {**dict.fromkeys(sorted(PERSONAL_VARIABLES), _ANY), START_VARIABLE: _START_ID},
     }
     if names.aws.guardduty_agent:
         shared["agent_repository_arn"] = names.aws.guardduty_agent
@@ -110,7 +126,9 @@ def _build_call(names: Names, task: Task, shared: Block, address: str) -> Block:
         "source": "../../modules/ecs_task",
         "shared": expression(address),
         "name": task.name,
-        "command": names.resolve(list(task.command)),
+        "program": names.resolve(list(task.command)),
+        "args": task.args,
+        "open": dict(sorted(_iterate_open_variables(names, task))),
         "cpu": task.size.cpu,
         "memory": task.size.memory,
     }
@@ -126,6 +144,34 @@ def _build_call(names: Names, task: Task, shared: Block, address: str) -> Block:
         if names.role_name(name) != f"{names.prefix}-{name}":
             optional[argument] = names.role_name(name)
     return call | {key: value for key, value in optional.items() if value}
+
+
+def _iterate_open_variables(names: Names, task: Task) -> Iterator[tuple[str, str]]:
+    """Yield the variables that a start of the task may set besides the shared ones, with the pattern of their values.
+
+    The values of the variables that schedules, workflows and retries set are those that the declarations allow.
+    """
+    for name in task.overridable - PERSONAL_VARIABLES:
+        yield name, _ANY
+    if schedules := [one.name for one in names.catalog.schedules.values() if one.target == task.name]:
+        yield SCHEDULE_VARIABLE, _format_choice(schedules)
+    if workflows := [one.name for one in names.catalog.workflows.values() if task.name in one.tasks]:
+        machines = _format_choice(names.naming.state_machine(one) for one in workflows)
+        # The iterations of a distributed Map are executions of their own, whose ARN has the Map's label.
+        yield EXECUTION_VARIABLE, f"{_escape(names.arn('states', 'execution:'))}{machines}(?:/[^:]+)?:.+"
+    if task.retry is not None:
+        yield ATTEMPT_VARIABLE, _format_choice(str(number + 2) for number in range(task.retry.attempts))
+    if names.catalog.stores_result(task.name):
+        yield RESULTS_VARIABLE, _escape(f"{names.resolve(str(names.catalog.results))}/{task.name}")
+
+
+def _escape(text: str) -> str:
+    """Return a regular expression that matches the text; more readable than that of ``re.escape``."""
+    return re.sub(r"[][.\\^$*+?{}|()]", r"\\\g<0>", text)
+
+
+def _format_choice(texts: Iterable[str]) -> str:
+    return f"(?:{'|'.join(map(_escape, sorted(texts)))})"
 
 
 def _remove_shared(shared: dict[str, str], values: dict[str, str]) -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_a_failed_run_starts_again_once(
     assert fargate.run_ids("three") == [first]
     second = backend.redrive_run(first[:10])
     run = backend.run(second)
-    assert (run.task, run.command, run.env) == ("three", COMMAND, VARIABLES)
+    assert (run.task, run.args, run.env) == ("three", COMMAND, VARIABLES)
     assert (run.cpu, run.memory, run.repeats) == (512, 1024, first[:28])
     for pause in (0, 60, 2 * 3600, 30 * 3600):  # it runs; it has stopped; ECS has forgotten it; and its token
         clock.sleep(pause)
@@ -113,7 +113,10 @@ def test_the_attempt_and_the_planned_next_one_are_shown(
     backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
     fargate.script("late", FAILING)
-    id = backend.run_task(RunRequest("late", env={"NIGHTFERRY_ATTEMPT": "2"}))
+    parameters = backend.request(RunRequest("late"))
+    variables = [{"name": "NIGHTFERRY_ATTEMPT", "value": "2"}]  # as the function of the retries sets it
+    overrides = {"containerOverrides": [{"name": "late", "environment": variables}]}
+    id = parse_arn_id(backend.aws.ecs.run_task(**parameters, overrides=overrides)["tasks"][0]["taskArn"])
     clock.sleep(60)
     assert (backend.run(id).attempt, backend.run(id).env) == (2, {})
     assert backend.find_planned_retry(id) is None

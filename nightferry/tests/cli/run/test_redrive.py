@@ -66,7 +66,7 @@ def test_a_failed_run_starts_again_with_the_same_inputs(root: Path) -> None:
     shown = json.loads(nightferry(root, "redrive", first[:8], "--dry-run", "--json").stdout)
     assert (shown["repeats"], shown["task"], shown["env"]) == (first, "three", {"COLOR": "red", "COUNT": "7"})
     printed = nightferry(root, "redrive", first[:8], "--dry-run").stdout
-    assert printed.startswith(f"Run {first} of three can start again, with the same inputs:\n  Command     sh -c ")
+    assert printed.startswith(f"Run {first} of three can start again, with the same inputs:\n  Arguments   sh -c ")
     assert printed.endswith("  Variables   COLOR=red\n              COUNT=7\n  Size        cpu 512, memory 1024\n")
     assert len(json.loads(nightferry(root, "status", "--json").stdout)["runs"]) == 1
 
@@ -74,7 +74,7 @@ def test_a_failed_run_starts_again_with_the_same_inputs(root: Path) -> None:
     assert (again.returncode, again.stdout) == (3, "red first \n")
     second = again.stderr.split("as run ")[1].rstrip(".\n")
     before, after = status(root, first), status(root, second)
-    same = ("task", "command", "env", "cpu", "memory")
+    same = ("task", "args", "env", "cpu", "memory")
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert (before["repeated_by"], after["repeats"], after["memory"]) == (second, first[:28], 1024)
     lines = nightferry(root, "status", second).stdout

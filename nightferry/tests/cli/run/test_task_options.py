@@ -49,6 +49,7 @@ catalog = Catalog("shop", image=Image("shop"))
 inbox = catalog.bucket("inbox")
 script = 'echo "$SINCE $MODE $PROCESS_ID $CHECK $SCHEDULED_AT $*"'
 catalog.task("load-orders", config=LoadSettings, command=["sh", "-c", script, "load"], required_at_start=["SINCE"],
+             overridable=["PROCESS_ID"], accepts_args=True,
              env={"FOLDER": inbox / "in", "PROCESS_ID": catalog.setting("process", default=3)},
              secrets={"PASSWORD": Secret("db/password", optional=True)})
 catalog.task("any", command=["sh", "-c", "echo $COLOR"], env={"COLOR": "red"})

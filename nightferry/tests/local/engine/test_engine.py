@@ -61,7 +61,7 @@ def test_a_task_gets_only_the_declared_environment(backend: LocalBackend, monkey
 
 
 def test_overrides_reach_the_task(backend: LocalBackend) -> None:
-    ended = run(backend, "hello", env={"COLOR": "red"}, command=("sh", "-c", "echo only $COLOR"))
+    ended = run(backend, "hello", env={"COLOR": "red"}, args=("sh", "-c", "echo only $COLOR"))
     assert text(backend, ended) == "only red"
 
 
@@ -287,7 +287,7 @@ def is_running(pid: int) -> bool:
 
 def test_the_remaining_processes_of_a_task_end_with_it(backend: LocalBackend) -> None:
     before = time.monotonic()
-    ended = run(backend, "hello", command=("sh", "-c", "sleep 60 & echo $!"))
+    ended = run(backend, "hello", args=("sh", "-c", "sleep 60 & echo $!"))
     assert time.monotonic() - before < 30
     assert ended.exit_code == 0
     assert not is_running(int(text(backend, ended)))

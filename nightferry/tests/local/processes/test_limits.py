@@ -57,7 +57,7 @@ def backend(project: Project) -> LocalBackend:
 
 
 def run(backend: LocalBackend, task: str, *command: str) -> tuple[int | None, str]:
-    id = backend.run_task(RunRequest(task, command or None))
+    id = backend.run_task(RunRequest(task, command))
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     ended = backend.run(id)
     return ended.exit_code, ended.reason or ""

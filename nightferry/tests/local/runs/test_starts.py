@@ -48,7 +48,7 @@ def test_references_in_a_tasks_variables_are_substituted(starter: Starter) -> No
     )
     run = starter._store.run(first.id or "")
     assert run is not None
-    assert (run.run.command, run.environment) == (("echo", "blue"), {"COLOR": "blue"})
+    assert (run.run.args, run.environment) == (("echo", "blue"), {"COLOR": "blue"})
 
 
 def test_a_token_starts_a_workflow_once_with_its_input(starter: Starter) -> None:

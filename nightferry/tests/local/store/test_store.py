@@ -58,7 +58,7 @@ def test_a_stopped_run_does_not_change(store: Store) -> None:
     store.mark_run_stopped("r", None, "TerminationNotice", "second")
     record = store.run("r")
     assert record is not None
-    assert (record.run.exit_code, record.run.reason, record.run.command) == (3, "first", ("a", "b c"))
+    assert (record.run.exit_code, record.run.reason, record.run.args) == (3, "first", ("a", "b c"))
     assert record.environment == {"K": "V"}
     assert store.open_runs() == []
 

@@ -30,7 +30,6 @@ from nightferry.states.builder import (
 @dataclass(frozen=True)
 class Named:
     name: str
-    command: tuple[str, ...] = ("run",)
 
 
 A, B, C = Named("a"), Named("b"), Named("c")
@@ -85,7 +84,7 @@ def test_for_each_passes_its_items() -> None:
 
     world.execute(Steps(ForEach([1, 2], RunTask(A, args=["--id", Item()]), concurrency=1), RunTask(B)))
 
-    assert [override.get("Command") for override in world.ran] == [["run", "--id", "1"], ["run", "--id", "2"], None]
+    assert [override.get("Command") for override in world.ran] == [["--id", "1"], ["--id", "2"], None]
 
 
 def test_parallel_branches_and_choices() -> None:

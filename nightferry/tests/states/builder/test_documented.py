@@ -36,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProject]:
 def run(shop: LocalProject, input: Any) -> tuple[WorkflowExecution, list[dict[str, Any]]]:
     ended = shop.run_workflow("nightly", input, Console(quiet=True))
     runs = sorted(shop.backend.runs(execution=ended.id), key=lambda run: run.created_at)
-    return ended, [{"task": run.task, "env": dict(run.env), "arguments": list(run.command[4:])} for run in runs]
+    return ended, [{"task": run.task, "env": dict(run.env), "arguments": list(run.args)} for run in runs]
 
 
 def test_the_workflow_of_the_page(shop: LocalProject) -> None:

@@ -290,7 +290,6 @@ LOAD = RunTask(A)
             "2 earlier steps run this task. Assign one",
         ),
         (lambda: Steps(LOAD, LOAD, RunTask(B, args=[Output(LOAD)])), "2 earlier steps run this task"),
-        (lambda: Steps(RunTask(A, command=["x"]), RunTask(B, args=[Output(A)])), "replaces the command of the task"),
         (
             lambda: Steps(RunTask(A, args=[given]), RunTask(B, args=[Input("x", default=1)])),
             "has a default in one place",
@@ -304,7 +303,6 @@ LOAD = RunTask(A)
         (lambda: given.as_json() == "1", "cannot be compared. Compare the values"),
         (lambda: Format("{} {x}", 1), "needs one value for each"),
         (lambda: Format("{}"), "needs one value for each"),
-        (lambda: RunTask(A, args=["x"], command=["y"]), "has args and command"),
         (lambda: ForEach(Format("{}", 1), RunTask(A)), "cannot be used here"),
     ],
 )

@@ -47,7 +47,7 @@ class World:
     def __init__(self) -> None:
         self.catalog = Catalog("acme", image=Image("acme"), results=Bucket("files") / "results")
         self.bucket = self.catalog.bucket("files")
-        self.task = self.catalog.task("load", command=["load"])
+        self.task = self.catalog.task("load", command=["load"], accepts_args=True, overridable=["X", "A"])
         self.topic = self.catalog.topic("failures")
         self.run = RunTask(self.task)
 
@@ -67,7 +67,7 @@ class World:
 
     def steps(self) -> Iterator[Case]:
         run, task = self.run, self.task
-        step = {"task": task, "command": None, "env": {}, "name": None, "timeout": None, "retry": None, "args": ()}
+        step = {"task": task, "env": {}, "name": None, "timeout": None, "retry": None, "args": ()}
         yield lambda **k: self.declare(RunTask(**k)), step
         yield lambda **k: self.declare(Wait(**k)), {"duration": timedelta(1), "name": None}
         notice = {"topic": self.topic, "subject": "s", "message": "m"}
@@ -112,8 +112,8 @@ class World:
         task = {"name": "more", "main": None, "command": ["x"], "config": None, "description": "", "env": {}}
         task |= {"secrets": {}, "grants": [], "size": Size(), "time_limit": timedelta(1), "expected": None}
         task |= {"overlap": "allow", "severity": "low", "scratch": 0, "concurrency": None, "retry": None}
-        yield catalog.task, task | {"required_at_start": ()}
-        schedule = {"name": "more", "target": self.task, "expression": "rate(1 day)", "timezone": "UTC", "command": ()}
+        yield catalog.task, task | {"required_at_start": (), "overridable": (), "accepts_args": True}
+        schedule = {"name": "more", "target": self.task, "expression": "rate(1 day)", "timezone": "UTC", "args": ()}
         schedule |= {"env": {}, "enabled": True, "via": "scheduler", "catch_up": "all", "start": None, "end": None}
         yield catalog.schedule, schedule
         trigger = {"name": "more", "target": self.task, "bucket": self.bucket, "prefix": "in/", "suffix": ".csv"}

@@ -18,7 +18,6 @@ Job = Callable[[dict[str, str], list[str]], Any]
 @dataclass(frozen=True)
 class Named:
     name: str
-    command: tuple[str, ...] = ("python", "-m", "job")
 
 
 FOLDER = "${bucket:files}/results"
@@ -41,7 +40,7 @@ class World:
         assert all(isinstance(value, str) for value in env.values())
         folder = env.pop(RESULTS_VARIABLE, None)
         del env["SFN_EXECUTION_ID"], env["SCHEDULED_AT"]
-        arguments = override.get("Command", [])[3:]
+        arguments = override.get("Command", [])
         self.ran.append((name, env, arguments))
         result = self.tasks[name](env, arguments) if name in self.tasks else None
         if folder is not None:

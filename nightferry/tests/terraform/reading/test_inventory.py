@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from nightferry.container import ENTRY_POINT
 from nightferry.errors import NightferryError
+from nightferry.overrides import PERSONAL_VARIABLES
 from nightferry.terraform import synthesize, write
 from nightferry.terraform.reading.inventory import Inventory, build_inventory, format_lines
 from tests.cli.terminal import nightferry
 from tests.terraform.example import make_catalog, make_environment
 
 PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test"
+EXECUTIONS = "arn:aws:states:us-east-1:123456789012:execution:"
 GROUP = "service/example-test/ecs-tasks"
 
 
@@ -80,12 +83,37 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
 
 def test_the_container_matches_the_declaration(listed: Inventory) -> None:
     (container,) = listed.containers["example-test-load"]
-    assert container == {
+    *entry_point, rules = container["entryPoint"]
+    assert tuple(entry_point) == ENTRY_POINT
+    assert json.loads(rules) == {
+        "task": "load",
+        "program": ["load"],
+        "args": "options",
+        "fixed": {
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": "us-east-1",
+            "ENVIRONMENT": "test",
+            "FOLDER_PATH": "s3://org-test-inbox/in",
+            "MODE": "a $${literal} b",
+            "NIGHTFERRY_LEASE": "database",
+            "NIGHTFERRY_OVERLAP": "skip",
+            "NIGHTFERRY_PRIVACY": "secrets-only",
+            "NIGHTFERRY_SECRETS": "KEY,NEW_RELIC_LICENSE_KEY",
+            "NIGHTFERRY_TASK": "load",
+            "NIGHTFERRY_TIME_LIMIT": "3600",
+        },
+        "open": {
+            **dict.fromkeys(PERSONAL_VARIABLES, ".*"),
+            "NIGHTFERRY_START_ID": "[0-9a-f-]{1,64}",
+            "SFN_EXECUTION_ID": f"{EXECUTIONS}(?:example-test-nightly)(?:/[^:]+)?:.+",
+        },
+        "secrets": ["KEY", "NEW_RELIC_LICENSE_KEY"],
+    }
+    assert {key: value for key, value in container.items() if key != "entryPoint"} == {
         "name": "load",
         "image": "${data.aws_ecr_repository.image.repository_url}:"
         "${coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*].insecure_value))}",
         "essential": True,
-        "command": ["load"],
         "environment": [
             {"name": "ENVIRONMENT", "value": "test"},
             {"name": "FOLDER_PATH", "value": "s3://org-test-inbox/in"},

@@ -57,7 +57,7 @@ _MASKS = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
     (
         re.compile(
-            r"(?i)\b(\w*(?:password|passwd|secret|token|ssn|fein|tax_?id\w*|(?:first|last|full)_?name)(?:\\?[\"'])?"
+            r"(?i)\b(\w{0,60}(?:password|passwd|secret|token|ssn|fein|tax_?id\w{0,60}|(?:first|last|full)_?name)(?:\\?[\"'])?"
             r"\s*[=:]\s*(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
         ),
         r"\1[redacted]",

@@ -39,6 +39,7 @@ _LONGEST_WAIT = timedelta(seconds=60)  # EventBridge Scheduler is precise to a m
 _ATTEMPT = "NIGHTFERRY_ATTEMPT"
 _EXECUTION = "SFN_EXECUTION_ID"
 _NOT_INPUTS = (_ATTEMPT, _EXECUTION, "NIGHTFERRY_RUN_ID", "NIGHTFERRY_START_ID")
+_REPEATED = ("command", "cpu", "memory")  # of the overrides, besides the variables
 _SUCCESS, _BAD_SETTINGS, _KILLED, _STOPPED = 0, 2, 137, 143
 
 
@@ -94,8 +95,9 @@ def _plan(detail: dict[str, Any]) -> dict[str, Any] | None:
     if not is_worth_retrying(read_exit_code(detail, retry["container"]), detail.get("stopCode")):
         return None
     inputs = {name: value for name, value in variables.items() if name not in _NOT_INPUTS}
+    # Roles and files of variables that a person chose for the failed task are not used again with this function's role.
     container: dict[str, Any] = {
-        **override,
+        **{key: override[key] for key in _REPEATED if key in override},
         "name": retry["container"],
         "environment": [{"name": key, "value": text} for key, text in {**inputs, _ATTEMPT: str(attempt + 1)}.items()],
     }
@@ -107,7 +109,10 @@ def _plan(detail: dict[str, Any]) -> dict[str, Any] | None:
         "attempt": attempt + 1,
         "stopped": stopped,
         "due": (datetime.fromisoformat(stopped) + delay).isoformat(),
-        "overrides": {**detail.get("overrides", {}), "containerOverrides": [container]},
+        "overrides": {
+            **{key: detail["overrides"][key] for key in _REPEATED if key in detail.get("overrides", {})},
+            "containerOverrides": [container],
+        },
     }
 
 

@@ -87,6 +87,7 @@ execute_sql = catalog.task(
     main="paidleave.operations.execute_sql:main",
     description="Run read-only SQL and show the results in the log or write them to the bucket.",
     env={"EXPORT_FOLDER": SQL_RESULTS, **DATABASE_READERS},
+    overridable=["EXPORT_FOLDER"],  # the schedules of exports set it; the task's role limits it
     secrets=DATABASE_READERS_SECRETS,
     grants=[
         sql_exports.read("statements/*"),

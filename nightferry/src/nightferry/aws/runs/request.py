@@ -28,9 +28,9 @@ def check(catalog: Catalog, request: RunRequest) -> Task:
     task = request_checks.check(catalog, request, _make_secret_hint)
     length = len(json.dumps(add_start(build_overrides(task, request), task.name, "0" * TOKEN_LENGTH)))
     if length > MAX_OVERRIDES_LENGTH:
-        longest = max((*(request.command or ()), *request.env.values()), key=len)
+        longest = max((*(request.args), *request.env.values()), key=len)
         raise OverridesTooLong(
-            f"The command and variables of task '{task.name}' need {length:,} characters of overrides; ECS allows "
+            f"The arguments and variables of task '{task.name}' need {length:,} characters of overrides; ECS allows "
             f"{MAX_OVERRIDES_LENGTH:,}. The longest value has {len(longest):,} characters. Store it in an object of a "
             "bucket that the task can read, and pass the object's address."
         )
@@ -54,8 +54,8 @@ def add_start(overrides: dict[str, Any], container: str, token: str) -> dict[str
 def build_overrides(task: Task, request: RunRequest) -> dict[str, Any]:
     """Return the changes of a run to its task definition."""
     container: dict[str, Any] = {"name": task.name}
-    if request.command:
-        container["command"] = list(request.command)
+    if request.args:
+        container["command"] = list(request.args)  # after the words of the entry point
     if request.env:
         container["environment"] = [{"name": name, "value": value} for name, value in request.env.items()]
     sizes = {

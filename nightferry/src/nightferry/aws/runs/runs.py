@@ -48,7 +48,7 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         id=parse_arn_id(arn),
         task=name,
         status=cast(RunStatus, task.get("lastStatus", "PROVISIONING")),
-        command=tuple(override.get("command", ())),
+        args=tuple(override.get("command", ())),
         started_by=str(task.get("startedBy", "")),
         execution=None if execution is None else str(execution).rpartition(":")[2],
         created_at=parse_time(task.get("createdAt")) or parse_time(task.get("startedAt")) or datetime.now(UTC),

@@ -127,5 +127,5 @@ def write_project(names: Names, folder: Path) -> None:
 def _run_first_job(folder: Path) -> int:
     """Run the job hello on this machine, as ``nightferry run hello`` in the project's folder does."""
     backend = open_backend(Project.find(folder), "local")
-    id = backend.run_task(RunRequest("hello", None, {}, None, None, current_user()))
+    id = backend.run_task(RunRequest("hello", started_by=current_user()))
     return follow_to_end(backend, id, "local", Terminal(), raw=False)

@@ -55,12 +55,17 @@ _TABLES = """
 # cidr = "10.0.0.0/8"
 # port = 22
 
+# Who may start what by hand: a policy for each group of people, which synth writes. Without it, nobody may.
+# [aws.operators.GROUP]
+# tasks = []
+# workflows = []
+
 # The storage of Terraform's state. Without this table, the state is a local file.
 # [aws.state]
 # bucket = ""
 # region = "us-east-1"
 """
-_KEYS_IN_TABLES = ("buckets", "alarms", "egress", "state", "new_relic_forwarder")
+_KEYS_IN_TABLES = ("buckets", "alarms", "egress", "operators", "state", "new_relic_forwarder")
 
 
 class EnvironmentExists(NightferryError):

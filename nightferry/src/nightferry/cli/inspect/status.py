@@ -108,7 +108,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Reason": run.reason,
         "Last error": explain_run(backend, run),
         "Result": json.dumps(result, ensure_ascii=False) if (result := backend.result(run)) else None,
-        "Command": inputs.pop("Command"),
+        "Arguments": inputs.pop("Arguments"),
         "Execution": run.execution,
         "Started by": run.started_by,
         "Scheduled": _format_time(run.scheduled_at) if run.scheduled_at else None,

@@ -91,7 +91,7 @@ def _print_repeat(run: TaskRun, as_json: bool) -> None:
     """Print the inputs with which a run, given redacted, can start again."""
     if as_json:
         size = {"cpu": run.cpu, "memory": run.memory}
-        print_json({"repeats": run.id, "task": run.task, "command": run.command, "env": run.env, **size})
+        print_json({"repeats": run.id, "task": run.task, "args": run.args, "env": run.env, **size})
         return
     echo(f"Run {run.id} of {run.task} can start again, with the same inputs:")
     print_fields(Terminal(), format_inputs(run))

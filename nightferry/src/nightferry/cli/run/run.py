@@ -60,9 +60,9 @@ def run(
     task: Annotated[
         str, typer.Argument(help="A declared task; see nightferry tasks.", metavar="TASK", autocompletion=complete_task)
     ],
-    command: Annotated[
+    arguments: Annotated[
         list[str] | None,
-        typer.Argument(help="Command that replaces the task's own, after --.", metavar="COMMAND"),
+        typer.Argument(help="Arguments for the task's program, after --.", metavar="ARGUMENT"),
     ] = None,
     env: Env = "local",
     variables: Annotated[
@@ -85,7 +85,7 @@ def run(
     project = Project.find()
     backend = open_backend(project, env)
     settings = parse_variables(variables)
-    request = RunRequest(task, command or None, settings, cpu, memory, current_user())
+    request = RunRequest(task, arguments or (), settings, cpu, memory, current_user())
     if dry_run:
         print_json(backend.request(request))
         return

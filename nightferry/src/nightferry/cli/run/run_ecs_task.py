@@ -1,4 +1,4 @@
-"""``run-ecs-task ENV TASK AUTHOR [COMMAND …]``: run a task in an environment on AWS, by hand or from CI."""
+"""``run-ecs-task ENV TASK AUTHOR [ARGUMENT …]``: run a task in an environment on AWS, by hand or from CI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nightferry.errors import NightferryError
 
 _CI_AUTHOR = "ci"
 _AUTHOR = re.compile(r"[^\W\d_][\w .'/-]{0,63}")
-_USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [--SETTING=VALUE …] [COMMAND …]"
+_USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [--SETTING=VALUE …] [ARGUMENT …]"
 _OPTIONS_WITH_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
 _FLAGS = frozenset({"--dry-run", "--raw", "--help", "-h"})
 
@@ -37,7 +37,7 @@ app = typer.Typer(
 
 
 class UsageError(NightferryError):
-    """The command line does not match ENV TASK AUTHOR [COMMAND …]. The message has the reason."""
+    """The command line does not match ENV TASK AUTHOR [ARGUMENT …]. The message has the reason."""
 
 
 @app.command(cls=TaskCommand)
@@ -52,9 +52,8 @@ def run_ecs_task(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Name of the person who runs the task (omit it if CI is set), then a command that replaces the "
-            "task's own.",
-            metavar="AUTHOR [COMMAND …]",
+            help="Name of the person who runs the task (omit it if CI is set), then arguments for its program.",
+            metavar="AUTHOR [ARGUMENT …]",
         ),
     ] = None,
     variables: Annotated[
@@ -73,7 +72,7 @@ def run_ecs_task(
     """Run a task on AWS, follow its log to the last line, and exit with its exit code.
 
     Exit codes: the container's own; 125 if it did not start; 126 if AWS refused the call; 130 if you stopped following
-    and the task continues; 2 for a usage error. Options must come before COMMAND.
+    and the task continues; 2 for a usage error. Options must come before ARGUMENT.
     Each setting of the task is an option too; **nightferry run TASK --help** lists them.
     """
     if not env or not (task or attach):
@@ -86,8 +85,8 @@ def run_ecs_task(
     if attach is not None:
         raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Terminal(), raw=raw))
     get_task(project.catalog, task)
-    author, command = _split_author(words or [], project.catalog.tasks.keys())
-    request = RunRequest(task, command or None, parse_variables(variables), cpu, memory, author)
+    author, arguments = _split_author(words or [], project.catalog.tasks.keys())
+    request = RunRequest(task, arguments, parse_variables(variables), cpu, memory, author)
     if dry_run:
         print_json(backend.request(request))
         return
@@ -97,24 +96,24 @@ def run_ecs_task(
 
 
 def _split_author(words: Sequence[str], tasks: object) -> tuple[str, list[str]]:
-    """Return the author and the words of the command; raises UsageError."""
+    """Return the author and the arguments; raises UsageError."""
     if os.environ.get("CI"):
         return _CI_AUTHOR, list(words)
     if not words:
         raise UsageError(f"AUTHOR is missing: the name of the person who runs the task. {_USAGE}")
-    author, *command = words
+    author, *arguments = words
     if "@" in author:
         raise UsageError("AUTHOR is an email address. ECS stores it with the task, so use a name such as jane-doe.")
     if not _AUTHOR.fullmatch(author) or author in tasks:  # type: ignore[operator]
         raise UsageError(f"AUTHOR '{author}' is not the name of a person. {_USAGE}")
-    return author, command
+    return author, arguments
 
 
 def reorder_arguments(words: Sequence[str], find_options: Callable[[str], TaskOptions | None]) -> list[str]:
-    """Return the words with the options of ``run-ecs-task`` first and COMMAND after ``--``.
+    """Return the words with the options of ``run-ecs-task`` first and the arguments after ``--``.
 
-    COMMAND starts with the first word after AUTHOR that is neither an option of ``run-ecs-task`` nor a setting of the
-    task, whose options ``find_options`` returns. The options of COMMAND are thereby not parsed.
+    The arguments start with the first word after AUTHOR that is neither an option of ``run-ecs-task`` nor a setting of
+    the task, whose options ``find_options`` returns. The options among the arguments are thereby not parsed.
     """
     positions = 2 if os.environ.get("CI") else 3
     options: list[str] = []

@@ -28,13 +28,13 @@ def redact_run(catalog: Catalog, run: TaskRun) -> TaskRun:
     redactor.add_secrets(run.env[name] for name in secrets & run.env.keys())
     return replace(
         run,
-        command=tuple(_redact_words(redactor, run.command)),
+        args=tuple(_redact_words(redactor, run.args)),
         env={name: MASK if name in secrets else redactor.redact_value(value, name) for name, value in run.env.items()},
     )
 
 
 def _redact_words(redactor: Redactor, words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command. An option such as ``--password`` hides the next word."""
+    """Yield the arguments. An option such as ``--password`` hides the next word."""
     before = ""
     for word in words:
         hidden = before.startswith("-") and "=" not in before and redactor.hides(before.lstrip("-"))
@@ -53,7 +53,7 @@ def format_object(run: TaskRun) -> str | None:
 def format_inputs(run: TaskRun) -> dict[str, str | None]:
     """Return the inputs of a redacted run for display, by their names; None for one that the run does not have."""
     return {
-        "Command": " ".join(run.command) or None,
+        "Arguments": " ".join(run.args) or None,
         "Object": format_object(run),
         "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())) or None,
         "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),

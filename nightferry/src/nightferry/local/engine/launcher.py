@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from nightferry.backend import request_checks
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EVENTS_VARIABLE, EXITED_REASON, PROTECTED_VARIABLES, ExitCode, StopCode
+from nightferry.contract import EVENTS_VARIABLE, EXITED_REASON, ExitCode, StopCode
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.job.supervision.processes import kill_below
@@ -104,6 +105,10 @@ class Launcher:
             secret_values = secrets.read_values(
                 self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'"
             )
+            if problem := request_checks.find_start_problem(task, record.environment, run.args):
+                await retry_while_locked(lambda: self._store.add_lines([(run.id, problem)]))
+                await self._finish(run.id, ExitCode.BAD_SETTINGS, StopCode.EXITED, EXITED_REASON)
+                return
             processors = self._processors.assign(record.cpu or task.size.cpu)
             try:
                 started = await self._start(record, task, secret_values, processors)
@@ -198,10 +203,9 @@ class Launcher:
         self, record: RunRecord, task: Task, secret_values: Mapping[str, str], processors: frozenset[int]
     ) -> _Started:
         environment = self._build_environment(record, task, secret_values)
-        declared = self._services.resolve(list(task.command))
-        command = list(record.run.command) or declared
+        command = [*self._services.resolve(list(task.command)), *record.run.args]
         output, events = Pipe(), Pipe()
-        if task.main is not None and command[: len(declared)] == declared:
+        if task.main is not None:
             environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
         else:
             command = build_supervised_command(events.write, command)
@@ -234,7 +238,6 @@ class Launcher:
             **secret_values,
             **supplied,
             **record.environment,
-            **{name: supplied[name] for name in PROTECTED_VARIABLES & supplied.keys()},
         }
 
     async def _fail_start(self, record: RunRecord, error: Exception) -> None:
@@ -250,7 +253,7 @@ class Launcher:
                 f"Task '{record.run.task}' is not in the catalog with which the engine started. If it was added since, "
                 "restart the engine (Ctrl-C, then nightferry up) and start the task again."
             )
-        command = record.run.command or self._catalog.tasks[record.run.task].command
+        command = self._catalog.tasks[record.run.task].command
         missing = isinstance(error, FileNotFoundError)
         hint = " Check that the program is installed in this environment." if missing else ""
         return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"

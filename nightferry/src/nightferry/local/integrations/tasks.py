@@ -78,8 +78,8 @@ def find_override_problem(parameters: dict[str, Any]) -> str | None:
     if not isinstance(containers, list) or not all(isinstance(container, dict) for container in containers):
         return "Overrides.ContainerOverrides is not a list of objects."
     for container in containers:
-        command, environment = container.get("Command", []), container.get("Environment", [])
-        if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
+        args, environment = container.get("Command", []), container.get("Environment", [])
+        if not isinstance(args, list) or not all(isinstance(part, str) for part in args):
             return "Overrides.ContainerOverrides[].Command is not a list of strings."
         if not isinstance(environment, list) or not all(
             isinstance(item, dict) and isinstance(item.get("Name"), str) and isinstance(item.get("Value"), str)

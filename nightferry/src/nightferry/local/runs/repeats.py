@@ -1,6 +1,6 @@
 """Repeats of failed runs: the same task starts again with the same inputs.
 
-The token of the new run names the run that it repeats, so that each run is repeated only once, whoever requests it.
+The token of the new run names the run that it repeats, so that each run is repeated only once, also for two requests.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _add_repeat(
     store.add_run(
         id,
         record.run.task,
-        record.run.command,
+        record.run.args,
         {**record.run.env, **({ATTEMPT_VARIABLE: str(attempt)} if attempt > 1 else {})},
         cpu=record.cpu,
         memory=record.memory,

@@ -23,9 +23,9 @@ from nightferry.local.store import StartRecord, Store, now
 
 @dataclass(frozen=True)
 class StartRequest:
-    """A request to start ``target``: a task (with ``command`` and ``env``) or a workflow (with ``input``).
+    """A request to start ``target``: a task (with ``args`` and ``env``) or a workflow (with ``input``).
 
-    ``source`` names the declaration: ``schedule:NAME`` or ``trigger:NAME``. ``command`` and ``env`` may contain
+    ``source`` names the declaration: ``schedule:NAME`` or ``trigger:NAME``. ``args`` and ``env`` may contain
     references.
     """
 
@@ -34,7 +34,7 @@ class StartRequest:
     kind: Literal["task", "workflow"]
     target: str
     due_at: datetime
-    command: Sequence[str] = ()
+    args: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     input: Any = field(default_factory=dict)
     note: str | None = None
@@ -49,7 +49,7 @@ def make_scheduled_start(schedule: Schedule, time: datetime, *, note: str | None
         kind=schedule.kind,
         target=schedule.target,
         due_at=time,
-        command=schedule.command,
+        args=schedule.args,
         env={**schedule.env, **{INPUT_VARIABLES[name]: value for name, value in scheduled.items()}},
         input=scheduled,
         note=note,
@@ -81,7 +81,7 @@ class Starter:
         """
         resolved: dict[str, Any] = {}
         if request.kind == "task":
-            resolved = self._resolve({"command": list(request.command), "env": dict(request.env)})
+            resolved = self._resolve({"args": list(request.args), "env": dict(request.env)})
         else:
             resolved = self._resolve(dict(self._catalog.workflows[request.target].definition))
         with self._store.transaction():
@@ -113,7 +113,7 @@ class Starter:
     def _add_run(self, request: StartRequest, resolved: dict[str, Any]) -> str:
         id = uuid.uuid4().hex
         self._store.add_run(
-            id, request.target, resolved["command"], resolved["env"],
+            id, request.target, resolved["args"], resolved["env"],
             started_by=request.source, token=request.token,
         )  # fmt: skip
         return id

@@ -44,7 +44,7 @@ class Runs(StoreFile):
         self,
         id: str,
         task: str,
-        command: Sequence[str],
+        args: Sequence[str],
         environment: dict[str, str],
         *,
         cpu: int | None = None,
@@ -58,7 +58,7 @@ class Runs(StoreFile):
         self._db.execute(
             "INSERT INTO run (id, task, status, command, environment, cpu, memory, started_by, execution, token,"
             " created_at, not_before) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (id, task, json.dumps(list(command)), json.dumps(environment), cpu, memory, started_by, execution, token,
+            (id, task, json.dumps(list(args)), json.dumps(environment), cpu, memory, started_by, execution, token,
              format_time(now()), None if not_before is None else format_time(not_before)),
         )  # fmt: skip
 
@@ -169,7 +169,7 @@ def parse_run(row: sqlite3.Row) -> RunRecord:
         id=row["id"],
         task=row["task"],
         status=row["status"],
-        command=tuple(json.loads(row["command"])),
+        args=tuple(json.loads(row["command"])),  # the name that ECS gives to the arguments of a start
         started_by=row["started_by"],
         execution=row["execution"],
         created_at=parse_time(row["created_at"]),

@@ -50,7 +50,7 @@ def render_text(value: Value, find_path: FindPath) -> str:
 
 
 def render_words(words: Sequence[object], find_path: FindPath) -> str | list[str]:
-    """Return a command: a list, or the call that creates it if a word is known only when the workflow runs."""
+    """Return arguments: a list, or the call that creates it if a word is known only when the workflow runs."""
     if not any(isinstance(word, Value) for word in words):
         return [format_value(word) for word in words]
     return f"States.Array({', '.join(_render_word(word, find_path) for word in words)})"

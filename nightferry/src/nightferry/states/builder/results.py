@@ -94,10 +94,6 @@ class Results:
                 f"{output!r}: the catalog has no folder for results. Add one: "
                 'Catalog(…, results=Bucket(NAME) / "results").'
             )
-        if result.step.command is not None:
-            raise ValueError(
-                f"{output!r}: its step replaces the command of the task, so that no main returns a result. Use args."
-            )
         return format_path(f"${self._require_variable(result)}", output.members)
 
     def _require_variable(self, result: Result) -> str:

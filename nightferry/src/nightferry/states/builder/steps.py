@@ -59,36 +59,33 @@ class Retry:
 class RunTask:
     """Run a task as an ECS task and wait for its end; a non-zero exit code is a failure.
 
-    ``args`` are added to the task's command, or ``command`` replaces it: a list, or a value that is one, such as
-    ``Item()``. ``env`` is added to the task's environment.
-    All of them may contain values that are known when the workflow runs (:mod:`nightferry.states.builder.values`); a
-    list or an object needs ``as_json()``. ``timeout`` limits this step. ``name`` is the state's name; it defaults to
-    the task's. Raises ValueError for ``args`` together with ``command``.
+    ``args`` are added to the task's program: a list, or a value that is one, such as ``Item()``. ``env`` is added to
+    the task's environment. Both may contain values that are known when the workflow runs
+    (:mod:`nightferry.states.builder.values`); a list or an object needs ``as_json()``. ``timeout`` limits this step.
+    ``name`` is the state's name; it defaults to the task's.
     """
 
     task: NamedTask
-    command: Sequence[object] | Value | None = None
+    args: Sequence[object] | Value = ()
     env: Mapping[str, object] | None = None
     name: str | None = None
     timeout: timedelta | None = None
     retry: Retry | None = None
-    args: Sequence[object] = ()
 
     def __post_init__(self) -> None:
         _check_named("RunTask", "task", self.task)
         place = f"RunTask of '{self.task.name}'"
         words = 'a list of words, as in ["--region", "eu"]'
-        check_type(place, "command", self.command, (Sequence, Value, type(None)), words)
-        check_type(place, "args", self.args, Sequence, words)
+        check_type(place, "args", self.args, (Sequence, Value), words)
         check_variables(place, "env", self.env)
         _check_state_name(place, self.name)
         check_type(place, "timeout", self.timeout, _OPTIONAL_DURATION, _DURATION)
         check_type(place, "retry", self.retry, (Retry, type(None)), "Retry(attempts=…)")
-        if self.args and self.command is not None:
-            raise ValueError(
-                f"RunTask of '{self.task.name}' has args and command. Use args to add words to the task's command, or "
-                "command to replace it."
-            )
+
+    @property
+    def words(self) -> Sequence[object]:
+        """The arguments, or a value that is the list of them."""
+        return (self.args,) if isinstance(self.args, Value) else self.args
 
 
 @dataclass(frozen=True)
@@ -266,17 +263,17 @@ def runs(body: Body) -> Iterator[RunTask]:
 
 
 Use = Literal["text", "list"] | Comparison | TypeTest | Presence | Match
-"""Where a value is used: as a text, as a list (items or a command), or in a condition."""
+"""Where a value is used: as a text, as a list (items or arguments), or in a condition."""
 
 
 def iterate_values(body: Body) -> Iterator[tuple[Value, Use]]:
     """Yield the values of a workflow, and where each one is used. Those of a ``Format`` are texts too."""
     match body:
-        case RunTask(command=command, args=args, env=env):
-            if isinstance(command, Value):
-                yield command, "list"
-                command = None
-            for value in (*(command or ()), *args, *(env or {}).values()):
+        case RunTask(args=args, env=env):
+            if isinstance(args, Value):
+                yield args, "list"
+                args = ()
+            for value in (*args, *(env or {}).values()):
                 yield from _iterate_texts(value)
         case Notify(message=message):
             yield from _iterate_texts(message)

@@ -56,9 +56,8 @@ _READ_RETRIERS: list[JsonObject] = [
 def render_run_task(step: RunTask, find_path: FindPath, retry: Retry | None) -> JsonObject:
     """Return the state that runs a task; ``retry`` applies if the step has none."""
     override: JsonObject = {"Name": step.task.name}
-    command = [*step.task.command, *step.args] if step.args else step.command
-    if command is not None:
-        words = find_path(command) if isinstance(command, Value) else render_words(command, find_path)
+    if isinstance(step.args, Value) or step.args:
+        words = find_path(step.args) if isinstance(step.args, Value) else render_words(step.args, find_path)
         override["Command.$" if isinstance(words, str) else "Command"] = words
     override["Environment"] = [
         {"Name": EXECUTION_VARIABLE, "Value.$": "$$.Execution.Id"},

@@ -36,10 +36,6 @@ class NamedTask(Protocol):
     def name(self) -> str:
         """The task's name."""
 
-    @property
-    def command(self) -> Sequence[str]:
-        """The command of its container."""
-
 
 class TaskStep(Protocol):
     """A step that runs a task."""

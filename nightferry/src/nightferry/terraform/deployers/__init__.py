@@ -1,4 +1,4 @@
-"""The policies of the two roles that work with an environment's Terraform: one deploys it, and one only plans it.
+"""The policies of people and of the two roles that work with an environment's Terraform: one deploys it, one plans it.
 
 ::
 

@@ -27,9 +27,10 @@ def build(names: Names, files: Files) -> Files:
     """Return the policies of both roles for the resources of the environment in ``files``."""
     folder = f"ecs-tasks/{names.environment.name}"
     terraform = [*STATE, *_find_calls(files, folder)]
+    deploy = _build_statements(names, [*terraform, *PUSH, *COMMANDS], plan=False)
     return {
-        **_render(names, f"{folder}/deploy-role-policy", [*terraform, *PUSH, *COMMANDS], plan=False),
-        **_render(names, f"{folder}/plan-role-policy", terraform, plan=True),
+        **render_documents(names, f"{folder}/deploy-role-policy", deploy),
+        **render_documents(names, f"{folder}/plan-role-policy", _build_statements(names, terraform, plan=True)),
     }
 
 
@@ -46,8 +47,9 @@ def _find_calls(files: Files, folder: str) -> Iterator[Calls]:
                 yield from _find_calls(files, source)
 
 
-def _render(names: Names, path: str, calls: Iterable[Calls], *, plan: bool) -> Files:
-    documents = list(_pack(_build_statements(names, calls, plan=plan)))
+def render_documents(names: Names, path: str, statements: Iterable[Json]) -> Files:
+    """Return the policies of one role with these statements, within IAM's limits. Raises EnvironmentFileError."""
+    documents = list(_pack(statements))
     if len(documents) > MOST_POLICIES or any(measure(document) > LARGEST_POLICY for document in documents):
         raise EnvironmentFileError(
             f"{names.environment.file}: {path} exceeds IAM's limit of {MOST_POLICIES} policies of {LARGEST_POLICY} "

@@ -87,7 +87,7 @@ def _compare(kind: str, old: Mapping[str, Json], new: Mapping[str, Json], descri
 def _describe_addition(kind: str, body: Json) -> str:
     match kind:
         case "task":
-            return f"new: {body['cpu']} CPU units, {body['memory']} MiB, runs {' '.join(body['command'])}"
+            return f"new: {body['cpu']} CPU units, {body['memory']} MiB, runs {' '.join(body['program'])}"
         case "schedule":
             return f"new: {body['schedule_expression']} {body['timezone']}"
         case "IAM":
@@ -111,7 +111,7 @@ def _find_tasks(files: Files, folder: str) -> dict[str, Json]:
             "scratch": (storage or [20])[0] if definition.get("volume") else 0,
             "cpu": int(definition["cpu"]),
             "memory": int(definition["memory"]),
-            "command": container["command"],
+            **_read_rules(container),
             "environment": {item["name"]: item["value"] for item in container.get("environment", [])},
             "secrets": {
                 item["name"]: item["valueFrom"].rpartition(":parameter")[2] for item in container.get("secrets", [])
@@ -119,17 +119,27 @@ def _find_tasks(files: Files, folder: str) -> dict[str, Json]:
             "container": {
                 key: value
                 for key, value in container.items()
-                if key not in ("name", "command", "environment", "secrets", "mountPoints")
+                if key not in ("name", "command", "entryPoint", "environment", "secrets", "mountPoints")
             },
         }
     return tasks
+
+
+def _read_rules(container: Json) -> Json:
+    """Return the rules of a container's entry point. Definitions before version 0.2 had a command without rules."""
+    if "entryPoint" not in container:
+        return {"program": container["command"], "args": "any", "open": {}}
+    rules = json.loads(container["entryPoint"][-1])
+    return {name: rules[name] for name in ("program", "args", "open")}
 
 
 def _describe_task(old: Json, new: Json) -> Iterator[str]:
     yield from _describe_value("CPU", old["cpu"], new["cpu"])
     yield from _describe_value("memory", old["memory"], new["memory"])
     yield from _describe_value("scratch (GiB)", old["scratch"], new["scratch"])
-    yield from _describe_value("command", " ".join(old["command"]), " ".join(new["command"]))
+    yield from _describe_value("program", " ".join(old["program"]), " ".join(new["program"]))
+    yield from _describe_value("arguments of a start", old["args"], new["args"])
+    yield from _describe_entries("variable of a start", old["open"], new["open"])
     yield from _describe_entries("variable", old["environment"], new["environment"])
     yield from _describe_entries("secret", old["secrets"], new["secrets"])
     yield from _describe_attributes(old["container"], new["container"])

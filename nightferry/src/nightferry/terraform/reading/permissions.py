@@ -20,7 +20,7 @@ from nightferry.terraform.reading.values import as_list, to_json
 
 Json = Any
 _MODULE_DOCUMENT = re.compile(r"module\.([a-z]+)_(\w+)\.data\.aws_iam_policy_document\.(\w+)")
-_ROLE_POLICY = re.compile(r"(\w+)-role-policy-\d+\.json")
+_ROLE_POLICY = re.compile(r"([\w-]+)-role-policy-\d+\.json")
 _DOCUMENT_LABELS = {"task": "", "this": "", "execution": " (execution role)"}
 _VERBS = {"Allow": ("may now", "may no longer"), "Deny": ("is now denied", "is no longer denied")}
 _LISTS = ("actions", "resources", "principals", "values")

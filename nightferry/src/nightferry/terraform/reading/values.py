@@ -117,10 +117,10 @@ def as_list(value: Any) -> list[Any]:
 
 
 def encode(value: Value) -> Value:
-    """Return the value as JSON text with sorted keys; a text that contains unknown values is unknown."""
-    if is_known(value):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return Unknown.from_template(json.dumps(to_json(value), ensure_ascii=False, sort_keys=True))
+    """Return the value as the JSON text of Terraform; a text that contains unknown values is unknown."""
+    known = is_known(value)
+    text = json.dumps(value if known else to_json(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text if known else Unknown.from_template(text)
 
 
 def decode(value: Value) -> Any:
@@ -262,6 +262,8 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
 # Functions of collections with possibly unknown members.
 _COLLECTIONS: dict[str, Callable[..., Value]] = {
     "concat": lambda *lists: [item for one in lists for item in one],
+    "contains": lambda items, item: item in items,
+    "keys": sorted,
     "length": len,
     "merge": lambda *maps: {key: value for one in maps for key, value in (one or {}).items()},
     "one": lambda items: items[0] if items else None,

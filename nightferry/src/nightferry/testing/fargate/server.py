@@ -20,11 +20,13 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
+from nightferry.backend.request_checks import find_start_problem
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming, parse_arn_id
+from nightferry.contract import ExitCode, Naming, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
@@ -37,7 +39,7 @@ from nightferry.testing.fargate.objects import Objects
 from nightferry.testing.fargate.responses import read_member, read_name, send, send_error, send_json
 from nightferry.testing.fargate.simulation import Simulation
 from nightferry.testing.fargate.task_output import lower_names, upper_names
-from nightferry.testing.fargate.task_script import TaskScript
+from nightferry.testing.fargate.task_script import ScriptedLine, TaskScript
 
 _POLL_SECONDS = 0.02  # between two checks of the server for a shutdown
 _SIGNED = "AWS4-HMAC-SHA256 Credential"  # moto reads the service from the scope that follows, and no signature
@@ -99,7 +101,7 @@ class FakeFargate:
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
         """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``.
 
-        Its definition does not run the execution any more.
+        Its definition no longer runs the execution.
         """
         self._executions.forget(execution)
         self._histories[execution] = events
@@ -197,7 +199,7 @@ class FakeFargate:
         self._tokens = ClientTokens(self._clock, self._simulation.read_stop)
         cluster = ecs.create_cluster(self._settings.cluster)
         for task in self._project.catalog.tasks.values():
-            container: dict[str, Any] = {"name": task.name, "image": "image", "command": list(task.command)}
+            container: dict[str, Any] = {"name": task.name, "image": "image", "entryPoint": list(task.command)}
             container |= {"essential": True, "cpu": 256, "memory": 512}
             ecs.register_task_definition(names.family(task.name), [container], cpu="256", memory="512")
         for group in (names.log_group, names.event_group):
@@ -309,6 +311,9 @@ class FakeFargate:
             refusal = {"tasks": [], "failures": [{"arn": "fargate", "reason": script.refused}]}
             self._tokens.remember(request, refusal)
             return send_json(start_response, refusal)
+        if problem := self._find_problem(task, request.get("overrides", {})):
+            line = ScriptedLine(script.running, problem)
+            script = replace(script, lines=[line], exit_code=ExitCode.BAD_SETTINGS, result=None)
         caught: dict[str, Any] = {}
 
         def catch(status: str, headers: Any, *_: Any) -> None:
@@ -321,6 +326,13 @@ class FakeFargate:
         started = self._simulation.begin(task, script, json.loads(response))
         self._tokens.remember(request, started)
         return send_json(start_response, started)
+
+    def _find_problem(self, name: str, overrides: Mapping[str, Any]) -> str | None:
+        """Return why the container of a task would refuse to start its program with these overrides, or None."""
+        task = self._project.catalog.tasks.get(name)
+        container: dict[str, Any] = next(iter(overrides.get("containerOverrides", [])), {})
+        names = [one["name"] for one in container.get("environment", [])]
+        return None if task is None else find_start_problem(task, names, container.get("command", []))
 
     def _start_execution(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         response = b"".join(self._call_moto(environ, start_response))

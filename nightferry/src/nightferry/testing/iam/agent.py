@@ -1,11 +1,13 @@
 """Run tasks of a deployment as Fargate does: the agent's calls with the execution role, then the container's process.
 
-The container has the command, the variables and the secrets of the applied task definition, and the credentials of the
-applied task role. Its process runs on this machine, so that names of servers in its variables must be replaced.
+The container has the entry point, the variables and the secrets of the applied task definition, and the credentials of
+the applied task role. :func:`nightferry.container.prepare` runs in this process instead of the entry point.
+Its process runs on this machine, so that names of servers in its variables must be replaced.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import uuid
@@ -15,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nightferry.contract import RUN_VARIABLE
+from nightferry import container as entry
+from nightferry.contract import RUN_VARIABLE, ExitCode
 from nightferry.testing import forked
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 
@@ -66,8 +69,7 @@ class Agent:
         else:
             environment = {one["name"]: one["value"] for one in container.get("environment", [])} | secrets
             environment |= {one["name"]: one["value"] for one in override.get("environment", [])}
-            environment[RUN_VARIABLE] = id  # instead of the metadata's address
-            run = self._run_container(found, override.get("command") or container["command"], environment)
+            run = self._run_container(found, override.get("command") or [], environment, id)
             try:
                 self._write_log(found["executionRoleArn"], container, stream, run.output)
             except Failed as error:  # Fargate's log driver is blocking: without its log, a task does not end
@@ -97,15 +99,22 @@ class Agent:
         return values
 
     def _run_container(
-        self, definition: Mapping[str, Any], command: list[str], environment: Mapping[str, str]
+        self, definition: Mapping[str, Any], arguments: list[str], environment: Mapping[str, str], id: str
     ) -> TaskRun:
+        *entry_point, rules = definition["containerDefinitions"][0]["entryPoint"]
+        assert tuple(entry_point) == entry.ENTRY_POINT
+        try:
+            command, allowed = entry.prepare(json.loads(rules), arguments, environment)
+        except entry.Refused as refused:
+            return TaskRun(definition["family"], ExitCode.BAD_SETTINGS, str(refused))
         process = forked.run(
             [str(_PROGRAMS / command[0]), *command[1:]],
             env={
                 "PATH": f"{_PROGRAMS}:{os.environ['PATH']}",
                 **self._account.variables(definition["taskRoleArn"]),
-                **environment,
-                **{name: value for name, value in self.variables.items() if name in environment},
+                **{name: value for name, value in allowed.items() if name != "PATH"},
+                **{name: value for name, value in self.variables.items() if name in allowed},
+                RUN_VARIABLE: id,  # instead of the metadata's address
             },
             capture_output=True,
             text=True,

@@ -52,9 +52,9 @@ class Services:
 
     # ── ECS ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def run_task(self, family: str, command: list[str] | None = None, **variables: str) -> TaskRun:
+    def run_task(self, family: str, args: list[str] | None = None, **variables: str) -> TaskRun:
         """Start a task by hand and run it. Raises Failed."""
-        overrides = {"command": command} if command else {}
+        overrides = {"command": args} if args else {}
         environment = [{"name": name, "value": value} for name, value in variables.items()]
         return _check(self._agent.run(family, {"containerOverrides": [{**overrides, "environment": environment}]}))
 
@@ -202,7 +202,7 @@ def make_failure_event(machine: str) -> dict[str, Any]:
 
 def make_notice_event(topic: str) -> dict[str, Any]:
     """Return SNS's event of a message of a topic (ARN)."""
-    sns = {"MessageId": uuid.uuid4().hex, "TopicArn": topic, "Subject": "It failed", "Message": "Look at it"}
+    sns = {"MessageId": uuid.uuid4().hex, "TopicArn": topic, "Subject": "It failed", "Message": "Check it"}
     return {"Records": [{"EventSource": "aws:sns", "Sns": sns}]}
 
 

@@ -13,6 +13,7 @@ hello = catalog.task(
     main="my_project.jobs:hello",
     # Each file in environments/ can set its own value for the setting "who".
     env={"WHO": catalog.setting("who", default="world")},
+    overridable=["WHO"],  # a start may set it too; it cannot set other values that come from the environment
     time_limit=timedelta(minutes=5),
     overlap="allow",  # or "skip", "queue", "replace": what a second start does
 )
