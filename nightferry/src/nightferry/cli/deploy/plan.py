@@ -18,13 +18,18 @@ def plan(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file in environments/.", metavar="ENV")],
     image_tag: Annotated[str, typer.Option(help="Tag of the image that the tasks would run.")] = "example",
     as_json: AsJson = False,
+    terraform_json: Annotated[
+        bool, typer.Option("--terraform-json", help="Print Terraform's own JSON, which tools such as checkov read.")
+    ] = False,
 ) -> None:
     """Show Terraform's plan for an environment that was never deployed, without an AWS account."""
     project = Project.find()
     environment = project.environment(env)
     resources = AwsResources(project.catalog, environment)
     planned = plan_offline(resources, synthesize(project.catalog, environment), image_tag)
-    if as_json:
+    if terraform_json:
+        typer.echo(planned.document)
+    elif as_json:
         print_json([{"address": address, "actions": actions} for address, actions in planned.actions.items()])
     else:
         echo_block(planned.text)

@@ -29,10 +29,11 @@ class PlanRefused(NightferryError):
 
 @dataclass(frozen=True)
 class OfflinePlan:
-    """Terraform's text, and the actions by address of each resource."""
+    """Terraform's text, the actions by address of each resource, and the JSON of ``terraform show -json``."""
 
     text: str
     actions: dict[str, list[str]]
+    document: str
 
 
 def plan_offline(resources: AwsResources, files: Files, image_tag: str) -> OfflinePlan:
@@ -60,6 +61,7 @@ def plan_offline(resources: AwsResources, files: Files, image_tag: str) -> Offli
     return OfflinePlan(
         "\n".join(line for line in text.splitlines() if not _PROGRESS.search(line)),
         {one["address"]: one["change"]["actions"] for one in changes if one["mode"] == "managed"},
+        runs[-1].output,
     )
 
 
