@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -63,11 +64,8 @@ def main() -> None:
 def draw(commands: list[Ran], total: float) -> str:
     """Return an SVG of the commands with their seconds and the beginning of their output."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    shown = ""
-    for ran in commands:
-        if ran.command == shown:  # repeated while the page waits for an output
-            continue
-        shown = ran.command
+    # A command is repeated while the page waits for its output, so that the last run has it.
+    for ran in (list(repeated)[-1] for _, repeated in groupby(commands, key=lambda ran: ran.command)):
         console.print(Text.assemble(("$ ", "bold cyan"), (ran.command, "bold"), (f"   {ran.seconds:.1f} s", "green")))
         if HIDDEN.match(ran.command) or ran.command.startswith("pip"):
             continue
