@@ -24,6 +24,10 @@ def double(payload):
 count = catalog.task("count", main="{module}_jobs:main")
 catalog.workflow("counted", Steps(RunTask(count), RunTask(mark, env={{"COUNT": Output(count, "rows")}})))
 
+for via in ("scheduler", "rule"):
+    catalog.schedule(f"counts-{{via}}", count, "cron(0 5 * * ? *)", env={{"COLOR": via}}, via=via)
+    catalog.schedule(f"fails-{{via}}", catalog.workflows["fails"], "cron(0 6 * * ? *)", via=via)
+
 catalog.workflow("plain", {{"StartAt": "Wait", "States": {{
     "Wait": {{"Type": "Wait", "Seconds": 120, "Next": "Double"}},
     "Double": {{"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
@@ -42,7 +46,7 @@ JOBS = """
 from nightferry.job import JobSettings, Run, background_task
 
 class CountSettings(JobSettings):
-    pass
+    color: str = ""
 
 @background_task("count", CountSettings)
 def main(settings: CountSettings, run: Run) -> dict[str, int]:
@@ -65,6 +69,9 @@ def fargate(tmp_path: Path, clock: FakeClock) -> Iterator[FakeFargate]:
     text = text.replace("import Catalog,", "import BucketPath, Catalog,")
     module.with_name(f"{module.stem}_jobs.py").write_text(JOBS)
     module.write_text(text + MORE.format(module=module.stem).replace("true", "True"))
+    environment = root / "environments" / "test.toml"
+    notices = '\n[notices.failures]\nemails = ["on-call@example.gov"]\nslack = "notices/slack"\n'
+    environment.write_text(environment.read_text() + notices)
     with FakeFargate(Project.find(root), "test", clock) as fake:
         yield fake
 
@@ -121,3 +128,34 @@ def test_a_stop_ends_the_tasks_of_an_execution(fargate: FakeFargate, clock: Fake
     assert status["status"] == "ABORTED"
     (run,) = fargate.run_ids("slow")
     assert fargate.model(run).desired_status == "STOPPED"
+
+
+@pytest.mark.parametrize("via", ["scheduler", "rule"])
+def test_a_backfill_starts_what_the_deployed_schedules_would_start(
+    fargate: FakeFargate, clock: FakeClock, via: str
+) -> None:
+    first, last = (f"{clock.now() - timedelta(days=days):%Y-%m-%d}" for days in (3, 2))
+    period = ("--from", first, "--to", last, "--env", "test")
+    ended = fargate.command("backfill", f"counts-{via}", *period)
+    assert (ended.exit_code, ended.output.splitlines()[-1]) == (0, "2 of 2 times succeeded"), ended
+    environments = [
+        {item["name"]: item["value"] for item in fargate.model(run).overrides["containerOverrides"][0]["environment"]}
+        for run in fargate.run_ids("count")
+    ]
+    assert [(one["SCHEDULED_AT"], one["COLOR"]) for one in environments] == [
+        (f"{day}T05:00:00Z", via) for day in (first, last)
+    ]
+    ended = fargate.command("backfill", f"fails-{via}", *period)
+    assert (ended.exit_code, len(fargate.run_ids("three"))) == (0, 2), ended
+
+
+def test_a_test_notice_is_published_to_the_recipients(fargate: FakeFargate) -> None:
+    ended = fargate.command("notifications", "test", "failures", "--env", "test")
+    assert ended.exit_code == 0, ended
+    assert ended.output.splitlines() == [
+        "on-call@example.gov\tpublished; AWS sends the e-mail",
+        "Slack (notices/slack)\tpublished; the result is in the log group /aws/lambda/toy-test-failures-slack",
+    ]
+    (message,) = fargate.published
+    assert message["Subject"] == "Test notice of toy test"
+    assert message["TopicArn"].endswith(":toy-test-failures")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from nightferry.catalog.declarations import Schedule, Via
@@ -77,8 +78,9 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
     for argument, time in (("start_date", schedule.start), ("end_date", schedule.end)):
         if time is not None:
             arguments[argument] = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    text = build_input(schedule, names.resolve)
     if schedule.kind == "workflow":
-        arguments["input"] = _format_json({"scheduled_at": _TIME, "schedule": schedule.name}, schedule.via)
+        arguments["input"] = text
         arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
         return arguments
     arguments |= {
@@ -88,7 +90,6 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
     }
-    text = _format_json(_build_overrides(names, schedule), schedule.via)
     if len(text) > MAX_OVERRIDES_CHARACTERS:
         raise EnvironmentFileError(
             f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
@@ -98,11 +99,21 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
     return arguments
 
 
-def _build_overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
+def build_input(schedule: Schedule, resolve: Callable[[Any], Any]) -> str:
+    """Return the input of a schedule's target: the overrides of a task, or the input of a workflow.
+
+    AWS replaces the placeholder of the time in it. ``resolve`` substitutes references.
+    """
+    if schedule.kind == "workflow":
+        return _format_json({"scheduled_at": _TIME, "schedule": schedule.name}, schedule.via)
+    return _format_json(_build_overrides(schedule, resolve), schedule.via)
+
+
+def _build_overrides(schedule: Schedule, resolve: Callable[[Any], Any]) -> dict[str, Any]:
     container: dict[str, Any] = {"name": schedule.target}
     if schedule.args:
-        container["command"] = names.resolve(list(schedule.args))  # after the words of the entry point
-    declared: dict[str, str] = names.resolve(dict(schedule.env))
+        container["command"] = resolve(list(schedule.args))  # after the words of the entry point
+    declared: dict[str, str] = resolve(dict(schedule.env))
     variables = {**declared, SCHEDULED_AT_VARIABLE: _TIME, SCHEDULE_VARIABLE: schedule.name}
     container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
     return {"containerOverrides": [container]}

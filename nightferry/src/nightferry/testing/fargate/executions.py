@@ -102,6 +102,10 @@ class WorkflowExecutions:
         definition: dict[str, Any] = substitute(buckets, self._resolve)
         return definition
 
+    def resolve(self, value: Any) -> Any:
+        """Return a value with the references of the catalog substituted, as they are deployed."""
+        return substitute(value, self._resolve)
+
     def begin(self, model: Any) -> None:
         """Run an execution that moto has created."""
         if model.execution_arn in self._known:

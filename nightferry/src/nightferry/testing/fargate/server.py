@@ -34,6 +34,7 @@ from nightferry.states.data.errors import NotRedrivable
 from nightferry.testing import small_moto
 from nightferry.testing.commands import CommandResult, run_command
 from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
+from nightferry.testing.fargate.deployment import deploy_schedules, deploy_topics, read_published
 from nightferry.testing.fargate.executions import SECURITY_GROUP, StartRefused, Tasks, WorkflowExecutions
 from nightferry.testing.fargate.objects import Objects
 from nightferry.testing.fargate.responses import read_member, read_name, send, send_error, send_json
@@ -95,8 +96,8 @@ class FakeFargate:
 
     @property
     def published(self) -> list[dict[str, Any]]:
-        """The messages that workflows have published: ``TopicArn``, ``Message`` and ``Subject``."""
-        return self._executions.published
+        """The messages that workflows and commands have published: ``TopicArn``, ``Message`` and ``Subject``."""
+        return [*self._executions.published, *read_published(self._backend("sns"))]
 
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
         """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``.
@@ -226,6 +227,9 @@ class FakeFargate:
         for workflow in self._project.catalog.workflows.values():
             definition = json.dumps(self._executions.render(workflow))
             machines.create_state_machine(names.state_machine(workflow.name), definition, role)
+        network = {"Subnets": list(self._settings.subnets), "SecurityGroups": [SECURITY_GROUP]}
+        deploy_schedules(self._resources, self._backend, self._executions.resolve, cluster.arn, network)
+        deploy_topics(self._resources, self._backend("sns"))
 
     def _backend(self, service: Any) -> Any:
         from moto.backends import get_backend
