@@ -76,3 +76,10 @@ def test_a_scan_that_is_incomplete_fails(tmp_path: Path, log: str, report: objec
     ended = scan(tmp_path, log=log, report=report)
     assert ended.returncode == 1
     assert message in ended.stderr.splitlines()[-1]
+
+
+def test_make_scan_and_pull_requests_use_the_program() -> None:
+    makefile = (SCAN.parents[1] / "Makefile").read_text(encoding="utf-8")
+    assert "tools/scan.py $(SCAN)/bin/checkov paidleave/infra" in makefile
+    ci = (SCAN.parents[1] / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "run: make scan" in ci

@@ -19,7 +19,6 @@ SELECT current_schema()::text AS schema,
        (SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
         FROM pg_roles WHERE rolname = current_user)
        OR has_database_privilege(current_database(), 'CREATE')
-       OR EXISTS (SELECT FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE') AND nspname !~ '^pg_temp_')
        OR EXISTS (
            SELECT FROM relation
            WHERE has_table_privilege(oid, 'DELETE, TRUNCATE') OR has_any_column_privilege(oid, 'INSERT, UPDATE')
