@@ -21,7 +21,7 @@ MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "
 
 # A module imports from its own package and from packages above it. Packages on one line do not import each other.
 ORDER = [
-    ["clock", "contract", "arguments", "printable"],
+    ["clock", "contract", "arguments", "printable", "field_names"],
     ["overrides"],
     ["container"],
     ["errors"],

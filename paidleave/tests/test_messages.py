@@ -11,7 +11,7 @@ import paidleave
 from nightferry import JobSettings
 from nightferry.contract import Privacy
 from nightferry.job.redaction import Redactor
-from nightferry.job.redaction.personal import is_personal, show_numbers
+from nightferry.field_names.personal import is_personal, show_numbers
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
 from paidleave.catalog import catalog
 from paidleave.db import schema

@@ -27,6 +27,7 @@ from nightferry import (
     When,
 )
 from nightferry.backend.request_checks import InvalidInput, check_input
+from nightferry.contract import Privacy
 from nightferry.errors import DeclarationError, InvalidWorkflow, MissingInput, MissingSetting, UnknownSetting
 
 SETTINGS = """
@@ -158,6 +159,31 @@ def test_a_member_that_main_does_not_return(world: World, name: str, member: str
     assert message in str(refused.value)
     assert str(refused.value).startswith("workflow 'flow', declared in tests/catalog/test_workflow_values.py:")
     assert not world.catalog.workflows
+
+
+@pytest.mark.parametrize(
+    ("privacy", "member", "kind"),
+    [
+        *(("strict", member, "personal data or a secret") for member in ("name", "employerName", "ssn", "api_key")),
+        *(("secrets-only", member, "a secret") for member in ("password", "api_key", "authToken")),
+    ],
+)
+def test_a_member_that_redaction_hides_is_refused(world: World, privacy: Privacy, member: str, kind: str) -> None:
+    world.catalog.privacy = Privacy(privacy)
+    with pytest.raises(InvalidWorkflow) as refused:
+        world.use("open", "people", member)
+    assert f"'{member}' is the name of {kind}" in str(refused.value)
+    assert "acme_flow.jobs:open would fail when it returns it. Return a key, a count" in str(refused.value)
+    assert not world.catalog.workflows
+
+
+@pytest.mark.parametrize(
+    ("privacy", "member"),
+    [("secrets-only", "name"), ("secrets-only", "max_tokens"), ("strict", "file_name"), ("strict", "rows")],
+)
+def test_a_member_that_redaction_shows_is_accepted(world: World, privacy: str, member: str) -> None:
+    world.catalog.privacy = Privacy(privacy)
+    world.use("open", member)
 
 
 Make = Callable[[World, Task], Any]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from nightferry.contract import Privacy
-from nightferry.job.redaction import Redactor, characters, names, numbers, pairs, secrets
+from nightferry.field_names import names
+from nightferry.job.redaction import Redactor, characters, numbers, pairs, secrets
 from nightferry.job.redaction.redactor import MAX_CHARACTERS
 from nightferry.lambdas import chat_notice, failure_notice
 from tests.job.slow_patterns import CHARACTERS, find_growth, find_slow

@@ -10,9 +10,9 @@ import pytest
 from pydantic import Field, SecretStr
 
 from nightferry.contract import PRIVACY_VARIABLE, SECRETS_VARIABLE, Privacy
+from nightferry.field_names.secret_names import is_secret_name, is_secret_variable
 from nightferry.job import JobSettings, Run, background_task
 from nightferry.job.redaction import Redactor
-from nightferry.job.redaction.secret_names import is_secret_name, is_secret_variable
 from nightferry.job.runtime import Runtime
 from nightferry.testing import run_job
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from nightferry.contract import Privacy
 from nightferry.credentials import CredentialsError
 from nightferry.errors import NightferryError
+from nightferry.field_names.personal import is_personal
 from nightferry.job.redaction import MASK, Redactor
-from nightferry.job.redaction.personal import is_personal
 
 
 def strict() -> Redactor:

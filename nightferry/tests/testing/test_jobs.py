@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
+from nightferry.field_names.personal import has_visible_digits
 from nightferry.job import JobFailed, JobSettings, Run, background_task, get_logger
 from nightferry.job.redaction import redactor
-from nightferry.job.redaction.personal import has_visible_digits
 from nightferry.testing import FakeClock, run_job
 
 log = get_logger(__name__)

@@ -9,7 +9,7 @@ import pytest
 from psycopg import errors, sql
 from pydantic import SecretStr
 
-from nightferry.job.redaction.personal import is_personal
+from nightferry.field_names.personal import is_personal
 from nightferry.local.services.postgres import Postgres
 from paidleave.catalog import catalog
 from paidleave.db import migrate, schema

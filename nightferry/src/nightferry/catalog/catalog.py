@@ -336,7 +336,7 @@ class Catalog:
             except ValueError as error:
                 raise InvalidWorkflow(str(error), declaration=declaration, location=location) from None
             definition = rendered.definition
-            workflow_values.check_outputs(body, self.tasks, declaration, location)
+            workflow_values.check_outputs(body, self.tasks, declaration, location, self.privacy)
         workflow_checks.check_definition(definition, set(self.resources), declaration, location)
         self._check_references(definition, declaration, location)
         for step in steps:

@@ -7,17 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nightferry.catalog.result_type import ResultType, read_result_type
+from nightferry.contract import Privacy
 from nightferry.errors import InvalidWorkflow
+from nightferry.field_names.personal import find_hidden
 
 if TYPE_CHECKING:
     from nightferry.catalog.declarations import Task
     from nightferry.states.builder import Body, Output
 
 
-def check_outputs(body: Body, tasks: Mapping[str, Task], declaration: str, location: str) -> None:
+def check_outputs(body: Body, tasks: Mapping[str, Task], declaration: str, location: str, privacy: Privacy) -> None:
     """Check each ``Output`` of a workflow against what the ``main`` of its task returns. Raises InvalidWorkflow.
 
-    A member is checked if the annotation of ``main`` names a class with fields, such as a TypedDict.
+    A member is checked if the annotation of ``main`` names a class with fields, such as a TypedDict. A member whose
+    name ``privacy`` hides is refused, because the job would fail when it returns it.
     """
     from nightferry.states.builder import iterate_values
     from nightferry.states.builder.values import Comparison, JsonText, Output
@@ -30,7 +33,7 @@ def check_outputs(body: Body, tasks: Mapping[str, Task], declaration: str, locat
         task = tasks[output.task.name]
         if task.name not in types:
             types[task.name] = read_result_type(task.main) if task.main else ResultType(returns=False)
-        problem = _find_problem(output, task, types[task.name])
+        problem = _find_problem(output, task, types[task.name]) or _find_hidden(output, task, privacy)
         if problem is None and value is output:
             kind = types[task.name].find_kind(output.members)
             compared = use.other if isinstance(use, Comparison) else None
@@ -50,6 +53,21 @@ def _find_problem(output: Output, task: Task, result: ResultType) -> str | None:
         hint = f"Did you mean '{near[0]}'?" if near else f"Members: {known}."
         return f"{task.main} returns {result.name}, which has no member '{output.members[0]}'. {hint}"
     return None
+
+
+def _find_hidden(output: Output, task: Task, privacy: Privacy) -> str | None:
+    """Return why the task's result cannot have this member, or None."""
+    shown = getattr(task.config, "shown_numbers", ())
+    members = [member for member in output.members if isinstance(member, str)]
+    strict = Privacy.STRICT in (privacy, getattr(task.config, "privacy", None))
+    hidden = find_hidden(members, shown, strict=strict)
+    if hidden is None:
+        return None
+    kind = "personal data or a secret" if strict else "a secret"
+    return (
+        f"a result is stored and logged in plain text, and '{hidden}' is the name of {kind}, so that {task.main} would "
+        "fail when it returns it. Return a key, a count or the name of a thing, with another name."
+    )
 
 
 _KINDS: dict[str, tuple[type, ...]] = {"text": (str,), "number": (int, float), "Boolean": (bool,)}

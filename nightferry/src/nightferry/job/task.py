@@ -19,12 +19,12 @@ from typing import Generic, NoReturn, TypeVar
 
 from nightferry.contract import ExitCode, LogEvent, Privacy
 from nightferry.errors import NightferryError
+from nightferry.field_names.personal import show_numbers
+from nightferry.field_names.secret_names import is_secret_variable
 from nightferry.job import command_line, leases, logs, new_relic
 from nightferry.job.errors import BadSettings, Stopped
 from nightferry.job.limits import STOP_GRACE_SECONDS, Limits
 from nightferry.job.redaction import redactor
-from nightferry.job.redaction.personal import show_numbers
-from nightferry.job.redaction.secret_names import is_secret_variable
 from nightferry.job.result import report_result
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime

@@ -43,9 +43,10 @@ from nightferry.contract import (
     Privacy,
 )
 from nightferry.credentials import parameter
+from nightferry.field_names import personal
 from nightferry.job import logs
 from nightferry.job.limits import EXIT_GRACE_SECONDS, Limits
-from nightferry.job.redaction import personal, redactor
+from nightferry.job.redaction import redactor
 from nightferry.job.settings import JobSettings
 from nightferry.job.task import BackgroundTask, JobProcess
 

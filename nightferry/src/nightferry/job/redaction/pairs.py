@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from nightferry.job.redaction.secret_names import is_number_of_secrets
+from nightferry.field_names.secret_names import is_number_of_secrets
 
 MASK = "[redacted]"
 """The replacement of a masked field's value."""

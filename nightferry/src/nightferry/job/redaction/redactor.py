@@ -3,9 +3,9 @@
 The policy (:class:`~nightferry.contract.Privacy`) is the catalog's. Three rules apply to each log line, exception,
 report and event:
 
-1. **Fields.** The value of a field with the name of a secret (:mod:`.secret_names`) is replaced; in strict mode also
-   that of a field with a personal name (:mod:`.personal`). The field may be a key of ``extra``, of a nested mapping, of
-   JSON or of ``key=value`` text.
+1. **Fields.** The value of a field with the name of a secret is replaced; in strict mode also that of a field with a
+   personal name (:mod:`nightferry.field_names`). The field may be a key of ``extra``, of a nested mapping, of JSON or
+   of ``key=value`` text.
 2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, also encoded as in JSON, URLs
    and base64, and so are the lines of a key.
 3. **Patterns.** In all other text, key blocks, tokens, passwords in URLs and addresses of webhooks are recognized by
@@ -48,11 +48,11 @@ from uuid import UUID
 
 from nightferry.contract import Privacy
 from nightferry.errors import NightferryError
+from nightferry.field_names.personal import has_visible_digits, is_personal
+from nightferry.field_names.secret_names import is_number_of_secrets, is_secret_name
 from nightferry.job.error_facts import format_error, get_type_name, read_facts, read_message
 from nightferry.job.redaction.numbers import mask_numbers
 from nightferry.job.redaction.pairs import MASK, mask_elements, mask_options, mask_pairs
-from nightferry.job.redaction.personal import has_visible_digits, is_personal
-from nightferry.job.redaction.secret_names import is_number_of_secrets, is_secret_name
 from nightferry.job.redaction.secrets import mask_addresses, mask_key_blocks, mask_tokens
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)

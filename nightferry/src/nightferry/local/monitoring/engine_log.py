@@ -13,9 +13,9 @@ from typing import Any
 from nightferry.contract import Privacy
 from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
+from nightferry.field_names.personal import show_numbers
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
-from nightferry.job.redaction.personal import show_numbers
 from nightferry.job.runtime import Runtime
 
 FILE = "engine.log"

@@ -8,8 +8,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import lru_cache
 
-from nightferry.job.redaction.names import to_snake_case
-from nightferry.job.redaction.secret_names import is_secret_name
+from nightferry.field_names.names import to_snake_case
+from nightferry.field_names.secret_names import is_secret_name
 
 _IDENTIFIERS = {"ssn", "itin", "fein", "ein", "tin", "ssns", "feins"}
 # Endings of personal names, compared after _QUALIFIERS have been removed from the end of the name.
@@ -71,6 +71,13 @@ def _replace_shown_numbers(names: AbstractSet[str]) -> None:
     _shown_numbers.update(new)
     _is_personal.cache_clear()
     has_visible_digits.cache_clear()
+
+
+def find_hidden(fields: Iterable[str], shown: Iterable[str], *, strict: bool) -> str | None:
+    """Return the first of the fields whose value a policy masks, unless its name is in ``shown``; None without one."""
+    plain = set(map(to_snake_case, shown))
+    hides = is_personal if strict else is_secret_name
+    return next((field for field in fields if hides(field) and to_snake_case(field) not in plain), None)
 
 
 def is_personal(field: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from nightferry.job.redaction.names import to_snake_case
+from nightferry.field_names.names import to_snake_case
 
 _WORDS = frozenset(
     {
