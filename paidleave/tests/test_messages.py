@@ -10,8 +10,8 @@ import pytest
 import paidleave
 from nightferry import JobSettings
 from nightferry.contract import Privacy
-from nightferry.job.redaction import Redactor
 from nightferry.field_names.personal import is_personal, show_numbers
+from nightferry.job.redaction import Redactor
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
 from paidleave.catalog import catalog
 from paidleave.db import schema
@@ -146,3 +146,9 @@ def test_each_task_shows_the_names_of_files() -> None:
     configs = [task.config for task in catalog.tasks.values() if issubclass(task.config, JobSettings)]
     assert len(configs) > 10
     assert {config.shown_names for config in configs} == {PaidLeaveSettings.shown_names}
+
+
+def test_each_job_is_strict_however_it_is_started() -> None:
+    assert catalog.privacy is Privacy.STRICT
+    configs = [task.config for task in catalog.tasks.values() if issubclass(task.config, JobSettings)]
+    assert [config.__name__ for config in configs if config.privacy is not Privacy.STRICT] == []
