@@ -67,14 +67,15 @@ def test_a_folder_that_others_can_rename_is_refused(tmp_path: Path) -> None:
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
+        create_private_folder(tmp_path / "above" / "below")
         create_private_folder(tmp_path / "passable", 0o711)
         with open_private(tmp_path / "log", "a"):
             pass
         write_durably(tmp_path / "id", "x")
     finally:
         os.umask(before)
-    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("passable", "log", "id")}
-    assert modes == {"passable": 0o711, "log": 0o600, "id": 0o600}
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("above", "passable", "log", "id")}
+    assert modes == {"above": 0o700, "passable": 0o711, "log": 0o600, "id": 0o600}
 
 
 def test_a_readable_file_of_an_older_version_becomes_private(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pwd
 import secrets
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,8 +41,14 @@ def format_owner(status: os.stat_result) -> str:
 
 
 def create_private_folder(folder: Path, mode: int = 0o700) -> None:
-    """Create a folder that only this account can write, unless it exists. Raises NotPrivate if it cannot be used."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Create a folder that only this account can write, and missing folders above it, unless it exists.
+
+    Raises NotPrivate if it cannot be used.
+    """
+    for parent in reversed(folder.parents):
+        if not parent.exists():
+            with suppress(FileExistsError):
+                parent.mkdir(mode=mode)
     _check_ancestors(folder)
     try:
         folder.mkdir(mode=mode)
