@@ -17,7 +17,7 @@ from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.engine import engine
 from nightferry.local.monitoring.engine_log import write_engine_log
 from nightferry.local.processes.processes import build_base_environment
-from nightferry.local.services import secrets
+from nightferry.local.services import data_folders, secrets
 from nightferry.local.services.data_folders import find_folder
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
@@ -51,9 +51,15 @@ CREATORS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("creator", CREATORS)
-def test_git_ignores_the_directory(tmp_path: Path, creator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the folders of databases, which no server uses here, in the test's folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(data_folders, "ROOT_FOLDER", tmp_path / "home" / "nightferry")
+
+
+@pytest.mark.parametrize("creator", CREATORS)
+def test_git_ignores_the_directory(tmp_path: Path, creator: str) -> None:
     state = tmp_path / "project" / ".nightferry"
     CREATORS[creator](state)
     assert (state / ".gitignore").read_text().splitlines()[1] == "*"
@@ -61,10 +67,7 @@ def test_git_ignores_the_directory(tmp_path: Path, creator: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("creator", CREATORS)
-def test_other_accounts_can_access_no_file_in_the_directory(
-    tmp_path: Path, creator: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+def test_other_accounts_can_access_no_file_in_the_directory(tmp_path: Path, creator: str) -> None:
     tmp_path.chmod(0o755)
     (state := tmp_path / "state").mkdir(mode=0o755)  # as the root of a project, to which NIGHTFERRY_STATE may point
     before = os.umask(0)

@@ -20,7 +20,7 @@ from nightferry.backend.findings import Finding
 from nightferry.cli.app import main
 from nightferry.cli.develop.quoting import quote
 from nightferry.local import doctor
-from nightferry.local.services import secrets
+from nightferry.local.services import data_folders, secrets
 from tests.aws.project import make_aws_project
 from tests.cli.terminal import environment, in_process, nightferry
 
@@ -38,10 +38,11 @@ catalog.task("load", config=Settings, command=["sh"], env={"OUT": path}, secrets
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = make_aws_project(tmp_path / "toy")
     module = next(root.glob("toy_*.py"))
     module.write_text(module.read_text() + MORE)
+    monkeypatch.setattr(data_folders, "ROOT_FOLDER", tmp_path / "databases")
     return root
 
 

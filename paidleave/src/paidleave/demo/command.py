@@ -85,7 +85,8 @@ def _lock_state(project: LocalProject) -> Iterator[None]:
         f"Another make demo or nightferry command is using {format_path(state)}. Wait until it has ended, then run "
         f"make demo again. To monitor it, run: {find_nightferry_command()} status."
     )
-    with (state / "demo.lock").open("a") as lock:
+    descriptor = os.open(state / "demo.lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
