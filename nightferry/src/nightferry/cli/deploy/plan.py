@@ -28,7 +28,7 @@ def plan(
     resources = AwsResources(project.catalog, environment)
     planned = plan_offline(resources, synthesize(project.catalog, environment), image_tag)
     if terraform_json:
-        typer.echo(planned.document)
+        print_json(planned.document)
     elif as_json:
         print_json([{"address": address, "actions": actions} for address, actions in planned.actions.items()])
     else:

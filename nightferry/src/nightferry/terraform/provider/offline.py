@@ -33,7 +33,7 @@ class OfflinePlan:
 
     text: str
     actions: dict[str, list[str]]
-    document: str
+    document: dict[str, Any]
 
 
 def plan_offline(resources: AwsResources, files: Files, image_tag: str) -> OfflinePlan:
@@ -55,13 +55,14 @@ def plan_offline(resources: AwsResources, files: Files, image_tag: str) -> Offli
             )
     if runs[-1].exit_code:
         raise PlanRefused(f"Terraform cannot plan {resources.environment.name}:\n{runs[-1].error.strip()}")
-    changes = json.loads(runs[-1].output).get("resource_changes", [])
+    document = json.loads(runs[-1].output)
+    changes = document.get("resource_changes", [])
     # Terraform's last lines describe the file of the plan, which no longer exists.
     text = runs[1].output.partition("\n─────")[0].strip()
     return OfflinePlan(
         "\n".join(line for line in text.splitlines() if not _PROGRESS.search(line)),
         {one["address"]: one["change"]["actions"] for one in changes if one["mode"] == "managed"},
-        runs[-1].output,
+        document,
     )
 
 
