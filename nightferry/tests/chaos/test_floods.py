@@ -11,13 +11,14 @@ import pytest
 from nightferry.backend.interface import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine.run_output import MAX_LINE_BYTES
+from nightferry.local.engine.run_output import LAST_LINES, MAX_LINE_BYTES, MAX_LINES
 from nightferry.testing.tiers import LONG
 from tests.chaos.engines import start_engine
 from tests.local.toy import make_project
 
 BYTES = 30_000_000
-LINES = 150_000 if not LONG else 3_000_000  # of 100 bytes each; even the fewer ones need 23 MB as strings
+LINES = 150_000  # of 100 bytes each, which need 23 MB as strings
+FLOOD = 500_000 if not LONG else 10_000_000
 
 
 def engine_memory(project: Project) -> int:
@@ -60,3 +61,15 @@ def test_much_output_is_stored_with_constant_memory(tmp_path: Path, baseline: in
     assert sum(lengths) == expected
     assert max(lengths) <= MAX_LINE_BYTES
     assert memory - baseline < 20_000_000
+
+
+def test_a_flood_of_lines_does_not_fill_the_store(tmp_path: Path) -> None:
+    project = Project.find(make_project(tmp_path / "project"))
+    backend = LocalBackend(project, project.environment("local"))
+    id = backend.run_task(RunRequest("hello", command=("sh", "-c", f"yes | head -n {FLOOD}; echo last")))
+    engine_memory(project)
+    texts = [line.text for line in backend.log([id])]
+    assert len(texts) == MAX_LINES + 1 + LAST_LINES
+    assert texts[MAX_LINES].startswith(f"{FLOOD + 1 - MAX_LINES - LAST_LINES:,} lines are left out")
+    assert texts[-1] == "last"
+    assert sum(file.stat().st_size for file in project.state.glob("engine.sqlite*")) < 60_000_000

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -33,8 +33,6 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 _RESERVED_KEYS = frozenset(
     {"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"}
 )
-
-_EVENTS = list(LogEvent)  # as a list, which accepts values that have no hash
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -66,6 +64,9 @@ class JsonFormatter(logging.Formatter):
     The attribute ``is_event`` of a record is set if its line is about an event of the runtime (:class:`LogEvent`).
     """
 
+    runtime_events: Sequence[object] = list(LogEvent)
+    """The values of the field ``event`` that only the runtime sets. In the lines of others, the field is ``event_``."""
+
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
         self._identity = {"task": runtime.task, "run_id": runtime.run_id}
@@ -92,7 +93,7 @@ class JsonFormatter(logging.Formatter):
         line = self._start_line(record.created, record.levelname, record.name, message)
         others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
-            if name == "event" and value in _EVENTS:
+            if name == "event" and value in self.runtime_events:
                 is_event = vars(record)["is_event"] = isinstance(value, LogEvent)
                 name = "event" if is_event else "event_"
             line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.redact_value(value, name)

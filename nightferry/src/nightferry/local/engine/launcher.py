@@ -25,7 +25,7 @@ from nightferry.contract import EVENTS_VARIABLE, EXITED_REASON, ExitCode, StopCo
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.job.supervision.processes import kill_below
-from nightferry.local.engine.run_output import Pipe, RunEvents, RunOutput
+from nightferry.local.engine.run_output import EngineEnd, Pipe, RunEvents, RunOutput
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
 from nightferry.local.processes.processes import (
     Reaper,
@@ -34,7 +34,7 @@ from nightferry.local.processes.processes import (
     kill_detached,
     kill_group,
     kill_orphans,
-    kill_with_parent,
+    prepare_task,
     read_creation_time,
 )
 from nightferry.local.runs.repeats import end_run
@@ -58,6 +58,7 @@ class _Started:
     process: asyncio.subprocess.Process
     output: Pipe
     events: Pipe
+    engine_end: EngineEnd
 
 
 class Launcher:
@@ -125,6 +126,7 @@ class Launcher:
         try:
             code = await self._follow(record, task, started, output, events)
         finally:
+            started.engine_end.close()
             kill_group(process.pid, 0)
             self._processors.release(processors)
             self._processes.pop(run.id, None)
@@ -204,15 +206,16 @@ class Launcher:
     ) -> _Started:
         environment = self._build_environment(record, task, secret_values)
         command = [*self._services.resolve(list(task.command)), *record.run.args]
-        output, events = Pipe(), Pipe()
-        if task.main is not None:
+        output, events, engine_end = Pipe(), Pipe(), EngineEnd()
+        is_job = task.main is not None
+        if is_job:
             environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
         else:
             command = build_supervised_command(events.write, command)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.DEVNULL if is_job else engine_end.read,
                 stdout=output.write,
                 stderr=asyncio.subprocess.STDOUT,  # one stream, as in CloudWatch
                 env=environment,
@@ -220,13 +223,14 @@ class Launcher:
                 start_new_session=True,
                 umask=0o077,  # what a job writes may be personal data
                 pass_fds=(events.write,),
-                preexec_fn=kill_with_parent(os.getpid(), self._reaper, processors),
+                preexec_fn=prepare_task(os.getpid(), self._reaper, processors, ends_itself=not is_job),
             )
         except BaseException:
             output.discard()
             events.discard()
+            engine_end.close()
             raise
-        return _Started(process, output, events)
+        return _Started(process, output, events, engine_end)
 
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
         supplied = build_supplied_variables(

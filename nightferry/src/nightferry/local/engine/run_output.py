@@ -58,6 +58,18 @@ class Pipe:
         os.close(self.write)
 
 
+class EngineEnd:
+    """A pipe that closes when the engine ends. ``read`` is the end for the task's process."""
+
+    def __init__(self) -> None:
+        self.read, self._write = os.pipe()
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.read)
+        os.close(self._write)
+
+
 class RunOutput:
     """The stored lines of a run. The pipe is read no faster than lines are stored."""
 

@@ -30,7 +30,9 @@ _COMMANDS = r"nightferry (?:logs|status|redrive|start) [A-Za-z0-9-]+"
 
 
 class _EngineFormatter(JsonFormatter):
-    """The format of jobs' log lines, but without a task and a run."""
+    """The format of jobs' log lines, but without a task and a run, and with the engine's own events."""
+
+    runtime_events = ()
 
     def __init__(self) -> None:
         super().__init__(Runtime.read("engine", {}))

@@ -19,6 +19,7 @@ from nightferry.environments.state_folder import create_state_folder
 from nightferry.job import supervision
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -42,14 +43,11 @@ def _list_project_folders() -> list[str]:
     return [path for path in sys.path if path and not path.startswith(own)]
 
 
-def kill_with_parent(
-    parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()
-) -> Callable[[], None]:
+def kill_with_parent(parent: int) -> Callable[[], None]:
     """Return a function for a child to run between fork and exec, which has the child killed when the engine ends.
 
     The engine's main thread must start the child, because the kernel kills the child when that thread ends. This works
-    on Linux only. The ``reaper`` also works on other platforms and kills the child's process group. ``processors``
-    restricts the child and its descendants to these processors.
+    on Linux only.
     """
 
     def prepare() -> None:
@@ -57,8 +55,24 @@ def kill_with_parent(
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # The engine died before the call.
                 os._exit(1)
-        if reaper is not None:
-            reaper.begin(os.getpid())
+
+    return prepare
+
+
+def prepare_task(parent: int, reaper: Reaper, processors: frozenset[int], *, ends_itself: bool) -> Callable[[], None]:
+    """Return a function for a task's supervisor to run between fork and exec.
+
+    ``ends_itself`` is True for a supervisor that notices the end of the engine from its start. It becomes the parent of
+    the descendants whose parents end. ``processors`` restricts the task to these processors.
+    """
+    begin = kill_with_parent(parent)
+
+    def prepare() -> None:
+        if not ends_itself:
+            begin()
+        elif _libc is not None:
+            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        reaper.begin(os.getpid())
         if processors:
             os.sched_setaffinity(0, processors)
 
