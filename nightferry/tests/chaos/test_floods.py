@@ -63,10 +63,11 @@ def test_much_output_is_stored_with_constant_memory(tmp_path: Path, baseline: in
     assert memory - baseline < 20_000_000
 
 
+@pytest.mark.long
 def test_a_flood_of_lines_does_not_fill_the_store(tmp_path: Path) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     backend = LocalBackend(project, project.environment("local"))
-    id = backend.run_task(RunRequest("hello", command=("sh", "-c", f"yes | head -n {FLOOD}; echo last")))
+    id = backend.run_task(RunRequest("hello", args=("sh", "-c", f"yes | head -n {FLOOD}; echo last")))
     engine_memory(project)
     texts = [line.text for line in backend.log([id])]
     assert len(texts) == MAX_LINES + 1 + LAST_LINES

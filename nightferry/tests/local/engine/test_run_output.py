@@ -65,7 +65,7 @@ def backend(project: Project) -> LocalBackend:
 
 
 def run(backend: LocalBackend, task: str, *command: str) -> TaskRun:
-    id = backend.run_task(RunRequest(task, command or None))
+    id = backend.run_task(RunRequest(task, command))
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     return backend.run(id)
 
