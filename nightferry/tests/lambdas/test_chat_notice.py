@@ -208,8 +208,8 @@ def test_personal_data_and_secrets_are_masked() -> None:
 
 
 def test_both_functions_mask_alike() -> None:
-    assert [(one.pattern, one.flags) for one, _ in chat_notice._MASKS] == [
-        (one.pattern, one.flags) for one, _ in failure_notice._MASKS
+    assert [(one.pattern, one.flags) for one, _ in chat_notice._SECRETS + chat_notice._PERSONAL] == [
+        (one.pattern, one.flags) for one, _ in failure_notice._SECRETS + failure_notice._PERSONAL
     ]
     for text in (*SAMPLES, *READABLE):
         assert mask(text) == failure_notice.mask(text)
@@ -374,3 +374,16 @@ def test_an_alarm_about_the_function_itself_fills_no_queue(function: Function) -
     assert function(ALARM | {"AlarmName": "example-test-failures-slack-dead-letters"}) == {"messages": 1}
     with pytest.raises(NotDelivered):
         function(ALARM)
+
+
+def test_a_notice_shows_what_the_policy_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "order 123456789 of jane@example.org, \x1b]0;x\x07\u202e, password=hunter2"
+    shown = r"order 123456789 of jane@example.org, \u001b]0;x\u0007\u202e, password=[redacted]"
+    masked = r"order ********* of [e-mail], \u001b]0;x\u0007\u202e, password=[redacted]"
+    for module in (chat_notice, failure_notice):
+        for policy, expected in ((None, masked), ("secrets-only", shown), ("strict", masked)):
+            if policy is None:
+                monkeypatch.delenv("PRIVACY", raising=False)
+            else:
+                monkeypatch.setenv("PRIVACY", policy)
+            assert module.mask(text) == expected

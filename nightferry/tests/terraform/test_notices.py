@@ -44,6 +44,7 @@ def test_each_address_has_a_subscription_and_each_webhook_a_function() -> None:
         "name": "example-test-failures-slack",
         "topic_arn": "${aws_sns_topic.failures.arn}",
         "chat": "slack",
+        "privacy": "secrets-only",
         "webhook_parameter": "/service/example/test/notices/slack",
         "log_retention_days": 365,
         "log_key_arn": KEY,

@@ -49,16 +49,25 @@ _CONSOLES = {
 _ACCEPTED = {"slack": (200,), "teams": (200, 202)}
 
 # The same patterns as in failure_notice.py: a function imports no other module of this project.
-_MASKS = (
-    (re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL), ""),
+_SECRETS = (
     (re.compile(r"(?<=://)[^/\s?#@\"']{1,200}@"), "[redacted]@"),
     (re.compile(r"https://hooks\.slack[^\s\"'<>]*|https://[^\s\"'<>]{1,500}[?&]sig=[^\s\"'<>]*"), "[webhook]"),
-    (re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}"), "[e-mail]"),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,500}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
     (
         re.compile(
-            r"(?i)\b(\w{0,60}(?:password|passwd|secret|token|ssn|fein|tax_?id\w{0,60}|(?:first|last|full)_?name)(?:\\?[\"'])?"
-            r"\s*[=:]\s*(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
+            r"(?i)\b(\w{0,60}(?:password|passwd|secret|token)(?:\\?[\"'])?\s{0,9}[=:]\s{0,9}(?:\\?[\"'])?)"
+            r"[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
+        ),
+        r"\1[redacted]",
+    ),
+)
+_PERSONAL = (
+    (re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL), ""),
+    (re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}"), "[e-mail]"),
+    (
+        re.compile(
+            r"(?i)\b(\w{0,60}(?:ssn|fein|tax_?id\w{0,60}|(?:first|last|full)_?name)(?:\\?[\"'])?"
+            r"\s{0,9}[=:]\s{0,9}(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
         ),
         r"\1[redacted]",
     ),
@@ -118,32 +127,32 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
 # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_notice(topic: str, subject: str | None, message: str) -> Notice:
-    """Return the notice in a message: a failed workflow's, an alarm's, or the text itself."""
+def read_notice(topic: str, subject: str | None, message: str, *, strict: bool | None = None) -> Notice:
+    """Return the notice in a message: a failed workflow's, an alarm's, or the text itself. For ``strict`` see mask."""
     try:
         content = json.loads(message)
     except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict) and {"AlarmName", "NewStateValue"} <= content.keys():
-        return _read_alarm(content)
+        return _read_alarm(content, strict)
     if isinstance(content, dict) and {"workflow", "execution", "status"} <= content.keys():
-        return _read_failure(subject, content)
-    return Notice(mask(subject or f"Notice of topic {topic}"), text=mask(message))
+        return _read_failure(subject, content, strict)
+    return Notice(mask(subject or f"Notice of topic {topic}", strict), text=mask(message, strict))
 
 
-def _read_failure(subject: str | None, content: dict[str, Any]) -> Notice:
+def _read_failure(subject: str | None, content: dict[str, Any], strict: bool | None) -> Notice:
     names = ("Workflow", "workflow"), ("Environment", "environment"), ("Step", "step"), ("Error", "error")
     status = str(content["status"]).lower().replace("_", " ")
     return Notice(
-        mask(subject or f"Workflow {content['workflow']} {status}"),
-        (*((label, mask(str(content[key]))) for label, key in names if content.get(key)), ("Status", status)),
-        mask(str(content.get("cause") or "")),
+        mask(subject or f"Workflow {content['workflow']} {status}", strict),
+        (*((label, mask(str(content[key]), strict)) for label, key in names if content.get(key)), ("Status", status)),
+        mask(str(content.get("cause") or ""), strict),
         str(content.get("command") or ""),
         _check_link(content.get("link")),
     )
 
 
-def _read_alarm(content: dict[str, Any]) -> Notice:
+def _read_alarm(content: dict[str, Any], strict: bool | None) -> Notice:
     """Read an alarm (CloudWatch guide, "Alarm events"). Its description has the object and what to do."""
     name, state = str(content["AlarmName"]), str(content["NewStateValue"])
     titles = {"ALARM": f"Alarm: {name}", "OK": f"Resolved: {name}"}
@@ -155,7 +164,7 @@ def _read_alarm(content: dict[str, Any]) -> Notice:
     return Notice(
         titles.get(state, f"{state}: {name}"),
         tuple((label, value) for label, value in facts if value),
-        mask(str(content.get("AlarmDescription") or "")),
+        mask(str(content.get("AlarmDescription") or ""), strict),
         link=_make_alarm_link(str(content.get("AlarmArn") or ""), name),
         resolved=state == "OK",
         alarm=name,
@@ -174,13 +183,18 @@ def _check_link(link: Any) -> str:
     return link if isinstance(link, str) and re.fullmatch(r"https://[^\s<>|\"']{1,1000}", link) else ""
 
 
-def mask(text: str) -> str:
-    """Return the first part of ``text`` without the personal data and secrets that patterns recognize."""
+def mask(text: str, strict: bool | None = None) -> str:
+    """Return the first part of ``text``, printable, without the secrets that patterns recognize.
+
+    Personal data is masked too if ``strict``; None is the catalog's policy, which the variable PRIVACY has.
+    """
     if len(text) > _MAX_MASKED:
         text = " ".join([*text[:_MAX_MASKED].rsplit(maxsplit=1)[:1], "…"])  # no part of a number or address
-    for pattern, replacement in _MASKS:
+    if strict is None:
+        strict = os.environ.get("PRIVACY") != "secrets-only"
+    for pattern, replacement in (*_SECRETS, *(_PERSONAL if strict else ())):
         text = pattern.sub(replacement, text)
-    return text
+    return "".join(one if one.isprintable() or one in "\n\t" else f"\\u{ord(one):04x}" for one in text)
 
 
 # ── rendering ─────────────────────────────────────────────────────────────────────────────────────────────────

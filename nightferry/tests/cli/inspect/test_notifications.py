@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from nightferry.cli.app import main
 from nightferry.cli.terminal.output import print_table
+from nightferry.contract import Privacy
 from nightferry.environments.project import Project
 from nightferry.lambdas import chat_notice
 from nightferry.local.backend import LocalBackend
@@ -64,6 +65,7 @@ def read_json(done: subprocess.CompletedProcess[str]) -> Any:
 def test_the_newest_notice_is_first_and_shown_without_personal_data(
     root: Path, backend: LocalBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
+    Project.find(root).catalog.privacy = Privacy.STRICT
     assert nightferry(root, "notifications").stdout == "No notices.\n"
     log = NoticeLog(backend.store, Project.find(root).environment("local"))
     failure = {"workflow": "fails", "execution": "e", "status": "FAILED", "step": "three", "cause": "SSN 123-45-6789"}

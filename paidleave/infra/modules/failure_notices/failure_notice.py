@@ -17,6 +17,7 @@ that Lambda retries the event and then sends it to the dead-letter queue.
 """
 
 import json
+import os
 import re
 import sys
 import time
@@ -51,16 +52,25 @@ _CONSISTENCY_SECONDS = (1, 2, 4, 8)  # delays before the history is read again: 
 
 
 # The same patterns as in chat_notice.py: a function imports no other module of this project.
-_MASKS = (
-    (re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL), ""),
+_SECRETS = (
     (re.compile(r"(?<=://)[^/\s?#@\"']{1,200}@"), "[redacted]@"),
     (re.compile(r"https://hooks\.slack[^\s\"'<>]*|https://[^\s\"'<>]{1,500}[?&]sig=[^\s\"'<>]*"), "[webhook]"),
-    (re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}"), "[e-mail]"),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{5,500}\.[\w.-]+|(?<=Bearer\s)[\w.~+/=-]{6,}"), "[key]"),
     (
         re.compile(
-            r"(?i)\b(\w{0,60}(?:password|passwd|secret|token|ssn|fein|tax_?id\w{0,60}|(?:first|last|full)_?name)(?:\\?[\"'])?"
-            r"\s*[=:]\s*(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
+            r"(?i)\b(\w{0,60}(?:password|passwd|secret|token)(?:\\?[\"'])?\s{0,9}[=:]\s{0,9}(?:\\?[\"'])?)"
+            r"[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
+        ),
+        r"\1[redacted]",
+    ),
+)
+_PERSONAL = (
+    (re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL), ""),
+    (re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}"), "[e-mail]"),
+    (
+        re.compile(
+            r"(?i)\b(\w{0,60}(?:ssn|fein|tax_?id\w{0,60}|(?:first|last|full)_?name)(?:\\?[\"'])?"
+            r"\s{0,9}[=:]\s{0,9}(?:\\?[\"'])?)[^\s,;&}\"'\\][^,;&}\"'\\\n]*"
         ),
         r"\1[redacted]",
     ),
@@ -174,12 +184,16 @@ def _make_link(execution: str) -> str | None:
 
 
 def mask(text: str) -> str:
-    """Return the first part of ``text`` without the personal data and secrets that patterns recognize."""
+    """Return the first part of ``text``, printable, without the secrets that patterns recognize.
+
+    Personal data is masked too, unless the variable PRIVACY has the catalog's policy ``secrets-only``.
+    """
     if len(text) > _MAX_MASKED:
         text = " ".join([*text[:_MAX_MASKED].rsplit(maxsplit=1)[:1], "…"])  # no part of a number or address
-    for pattern, replacement in _MASKS:
+    strict = os.environ.get("PRIVACY") != "secrets-only"
+    for pattern, replacement in (*_SECRETS, *(_PERSONAL if strict else ())):
         text = pattern.sub(replacement, text)
-    return text
+    return "".join(one if one.isprintable() or one in "\n\t" else f"\\u{ord(one):04x}" for one in text)
 
 
 def find_failed_step(newest_first: Iterable[dict[str, Any]]) -> str | None:

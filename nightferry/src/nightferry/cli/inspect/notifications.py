@@ -13,6 +13,7 @@ from nightferry.catalog.secret_users import format_set_command
 from nightferry.cli.terminal.completion import complete_topic
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
 from nightferry.cli.terminal.output import echo, print_table
+from nightferry.contract import Privacy
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.private_paths import NotPrivate, read_private_text
@@ -118,7 +119,7 @@ def send_test(
 
 def _describe(environment: Environment, notice: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Return a notice as its recipients would see it."""
-    rendered = chat_notice.read_notice(notice["topic"], notice["subject"], notice["message"])
+    rendered = chat_notice.read_notice(notice["topic"], notice["subject"], notice["message"], strict=redactor.is_strict)
     return {
         "time": notice["time"],
         "topic": notice["topic"],
@@ -145,7 +146,7 @@ def _deliver_here(
         return
     for email in recipients.emails:
         yield email, "stored; e-mail is sent only on AWS"
-    rendered = chat_notice.read_notice(topic, subject, message)
+    rendered = chat_notice.read_notice(topic, subject, message, strict=project.catalog.privacy is Privacy.STRICT)
     for chat, secret in recipients.webhooks:
         name = f"{chat.capitalize()} ({secret})"
         path = secrets.get_path(project.state, secret)

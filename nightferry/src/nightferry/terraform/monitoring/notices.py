@@ -73,6 +73,7 @@ def _add_chat_notices(document: Document, names: Names) -> None:
             "topic_arn": expression(f"aws_sns_topic.{slug(topic)}.arn"),
             "chat": chat,
             "webhook_parameter": names.parameter(secret),
+            "privacy": names.catalog.privacy.value,
             "log_retention_days": names.aws.log_retention_days,
             **policies.limit_roles(names),
         }
@@ -109,6 +110,7 @@ def _add_failure_notices(document: Document, names: Names) -> None:
         "source": "../../modules/failure_notices",
         "name": names.add_prefix("failure-notices", 64, "the function for failure notices"),
         "workflows": workflows,
+        "privacy": names.catalog.privacy.value,
         "topics_key_arn": expression("aws_kms_key.topics.arn"),
         "log_retention_days": names.aws.log_retention_days,
         **policies.limit_roles(names),
