@@ -133,7 +133,8 @@ def test_a_change_plans_itself_and_what_is_removed_is_destroyed(emulated_aws: st
     del catalog.workflows["cps-errors"]
     del catalog.tasks["sftp-tool"]
     before = deployment.resources_by_address()
-    deployment.change(catalog, environment)
+    # The last tables of the file name the tasks that people may start, also those that were removed.
+    deployment.change(catalog, replace(environment, text=environment.text.partition("[aws.operators.")[0]))
     plan = deployment.plan("first")
     deleted = {address for address, actions in plan.changes.items() if actions == ("delete",)}
     kept = ("task_paidleave_check", "task_cps_errors_crawler", "paidleave-check")
