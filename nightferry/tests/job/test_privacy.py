@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 
 from nightferry.contract import PRIVACY_VARIABLE, SECRETS_VARIABLE, Privacy
 from nightferry.field_names.secret_names import is_secret_name, is_secret_variable
-from nightferry.job import JobSettings, Run, background_task
+from nightferry.job import JobSettings, Run, background_task, get_logger
 from nightferry.job.redaction import Redactor
 from nightferry.job.runtime import Runtime
 from nightferry.testing import run_job
@@ -221,3 +221,29 @@ def test_the_policy_reaches_the_process_of_a_job(job: MakeJob) -> None:
         (line,) = [line for line in ended.lines if "loaded" in line["message"]]
         assert line["message"] == f"[redacted] loaded order {order}"
         assert line["name"] == name
+
+
+def test_the_settings_class_names_the_packages_that_log_at_info() -> None:
+    class Logged(JobSettings):
+        logged_packages = ("acme_common",)
+
+    def log(settings: JobSettings, run: Run) -> None:
+        del settings, run
+        for name in ("acme_common.files", "acme_other"):
+            get_logger(name).info("from %s", name)
+
+    def list_messages(kind: type[JobSettings], **env: str) -> list[str]:
+        lines = run_job(background_task("load", kind)(log), env).lines
+        return [line["message"] for line in lines if line["message"].startswith("from ")]
+
+    assert list_messages(JobSettings) == []
+    assert list_messages(Logged) == ["from acme_common.files"]
+    assert list_messages(Logged, LOGGING_LEVEL="acme_common=WARNING,acme_other=INFO") == ["from acme_other"]
+
+
+def test_a_log_line_has_no_control_characters_and_the_same_values(job: MakeJob) -> None:
+    ended = job('log.info("a\\x9b\\u202e\\u2028\\x7f\\udc80b", extra={"key": "\\u200bc"})').run()
+    (line,) = [line for line in ended.stdout.splitlines() if "200b" in line]
+    assert line.isprintable()
+    assert json.loads(line)["message"] == "a\x9b\u202e\u2028\x7f\udc80b"
+    assert json.loads(line)["key"] == "\u200bc"
