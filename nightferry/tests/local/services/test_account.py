@@ -66,6 +66,15 @@ def test_a_failed_creation_is_reported_with_its_reason(system: Path) -> None:
         find_account(system / "lock")
 
 
+@pytest.mark.parametrize("content", ["", "root:x\n", None])
+def test_unusual_files_of_a_container_are_reported(system: Path, content: str | None) -> None:
+    (system / "group").unlink()
+    if content is not None:
+        (system / "passwd").write_text(content)
+    with pytest.raises(AccountUnusable, match=r"has no program useradd, and .*passwd cannot be extended"):
+        find_account(system / "lock")
+
+
 @pytest.mark.parametrize("entry", ["nightferry-db:x:0:0::/:/sbin/nologin", "nightferry-db:x:9:9::/home:/bin/bash"])
 def test_an_account_that_somebody_can_use_is_refused(system: Path, entry: str) -> None:
     (system / "passwd").write_text(f"{PASSWD}{entry}\n")

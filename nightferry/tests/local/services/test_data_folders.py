@@ -13,9 +13,10 @@ import pytest
 
 from nightferry.cli.app import main
 from nightferry.environments.state_folder import IDENTITY_FILE, IdentityLost, StateCopied, create_state_folder
-from nightferry.errors import ServiceFailed
+from nightferry.errors import NightferryError, ServiceFailed
 from nightferry.local.services import data_folders
 from nightferry.local.services.data_folders import ForeignDatabase, adopt, find_folder, list_folders, separate
+from tests.accounts import OTHER
 from tests.cli.terminal import environment, in_process
 from tests.local.services.test_services import SERVER, fetch, services
 from tests.local.toy import make_project
@@ -89,6 +90,17 @@ def test_a_directory_that_was_deleted_and_created_again_gets_a_new_database(stat
     shutil.rmtree(state)
     assert find_folder("database", state) != folder
     assert is_intact(folder)
+
+
+def test_the_folder_of_an_ordinary_account_follows_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+    assert data_folders.get_base_folder() == Path(os.environ["XDG_STATE_HOME"]) / "nightferry"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")  # invalid by the specification
+    monkeypatch.setenv("HOME", "/home/a person")
+    assert data_folders.get_base_folder() == Path("/home/a person/.local/state/nightferry")
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(NightferryError, match=r"has no home folder.*Set HOME"):
+        data_folders.get_base_folder()
 
 
 COPIES: dict[str, Callable[[Path, Path], object]] = {

@@ -71,8 +71,11 @@ def _create() -> pwd.struct_passwd:
         reason = _run("addgroup", "-S", NAME) or _run(
             "adduser", "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/sbin/nologin", "-G", NAME, NAME
         )
-    elif _PASSWD.is_file() and _GROUP.is_file():
-        _append_account()
+    else:
+        try:
+            _append_account()
+        except (OSError, ValueError, IndexError, StopIteration) as error:
+            reason = f"This system has no program useradd, and {_PASSWD} cannot be extended: {error}."
     try:
         return pwd.getpwnam(NAME)
     except KeyError:

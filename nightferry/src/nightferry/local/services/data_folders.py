@@ -71,13 +71,18 @@ class DataFolder:
 
 
 def get_base_folder() -> Path:
-    """Return the folder that contains the folders of all databases of this account."""
+    """Return the folder that contains the folders of all databases of this account; raises NightferryError."""
     if os.geteuid() == 0:
         return ROOT_FOLDER
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
     if given.is_absolute():
         return given / "nightferry"
-    home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    try:
+        home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        raise NightferryError(
+            f"The account with the ID {os.geteuid()} has no home folder for its databases. Set HOME or XDG_STATE_HOME."
+        ) from None
     return Path(home).absolute() / ".local" / "state" / "nightferry"
 
 

@@ -183,7 +183,13 @@ class Postgres:
 
     def _write_access_rules(self) -> dict[str, str]:
         """Write the rules of access beside the server's folders; return the settings that name their files."""
-        account = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
+        try:
+            account = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
+        except KeyError:
+            raise PostgresFailed(
+                f"The account with the ID {os.geteuid()} has no name, by which PostgreSQL recognizes it. Add it to "
+                "/etc/passwd."
+            ) from None
         files = {
             "hba_file": ("pg_hba.conf", _CLIENTS),
             "ident_file": ("pg_ident.conf", _ACCOUNTS.format(account=account)),
