@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from nightferry.contract import ExitCode
 from nightferry.job.task import BackgroundTask
+from nightferry.printable import make_printable
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def _exit_with_usage_error(problem: str) -> NoReturn:
-    sys.stderr.write(f"{problem}\n")
+    sys.stderr.write(f"{make_printable(problem)}\n")
     raise SystemExit(int(ExitCode.BAD_SETTINGS))
 
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from nightferry import NightferryError
+from nightferry.cli.terminal.output import Terminal
 from nightferry.errors import EngineBusy
 from nightferry.testing import LocalProject
 from paidleave.db.driver_errors import describe_error
@@ -57,7 +58,7 @@ def demo(
 
     Run the command again to simulate the next day, or to resume an interrupted run.
     """
-    console = Console()
+    console = Terminal()
     console.print("[bold]Nightferry[/] · nightly DOR → FINEOS ETL on this machine\n")
     if shutil.which("gpg") is None:
         raise encryption.GpgMissing
@@ -124,5 +125,5 @@ def _explain(error: Exception) -> str:
 
 
 def _print_error(text: str) -> None:
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -1,0 +1,54 @@
+"""Text of others controls neither the screen of ``nightferry up`` nor the page of the engine's health."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+
+from nightferry.cli.run.up_screen import Screen
+from nightferry.cli.terminal.output import Terminal
+from nightferry.local.monitoring.engine_log import FILE, NAME, write_engine_log
+from nightferry.local.monitoring.status_server import create_server
+
+ATTACK = "x\x1b]0;pwned\x07\x9b1m\u202e\u2028\u200b\r\n23:59:59 forged"
+
+
+def test_a_message_above_the_screen() -> None:
+    screen = io.StringIO()
+    handler = Screen(Terminal(file=screen, width=200, force_terminal=True, color_system=None)).handler
+    handler.emit(logging.makeLogRecord({"msg": "Task '%s' failed.", "args": (ATTACK,)}))
+    first, second = screen.getvalue().rstrip("\n").split("\n")
+    assert first.isprintable()
+    assert "x\\u001b]0;pwned" in first
+    assert second == "  23:59:59 forged' failed."
+
+
+def test_the_page_of_the_health() -> None:
+    async def find_problems() -> dict[str, str]:
+        return {"triggers": ATTACK}
+
+    server = create_server(cast(Any, SimpleNamespace(find_problems=find_problems)), cast(Any, None))
+
+    async def get() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, server.config.app))) as client:
+            return await client.get("http://engine/health")
+
+    answer = asyncio.run(get())
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.text.isprintable()
+    assert json.loads(answer.text)["problems"] == {"triggers": ATTACK}
+
+
+def test_the_lines_of_the_engines_log(tmp_path: Any) -> None:
+    with write_engine_log(tmp_path, logging.NullHandler()):
+        logging.getLogger(NAME).warning("Object '%s' is skipped.", ATTACK, extra={"id": ATTACK})
+    (line,) = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["id"] == ATTACK
