@@ -10,7 +10,6 @@ import boto3
 import pytest
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
 from nightferry.contract import format_scheduled_time
@@ -47,6 +46,20 @@ def nightly(project: Project, fargate: FakeFargate) -> Schedule:
     ecs = {"TaskDefinitionArn": definition, "LaunchType": "FARGATE", "NetworkConfiguration": network}
     deploy({"Arn": CLUSTER, "EcsParameters": ecs, "Input": json.dumps(input)})
     return schedule
+
+
+def fire(task: str, variables: dict[str, str]) -> str:
+    """Start a task as EventBridge does for a schedule, and return the ID of its run."""
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
+    network = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}}
+    (started,) = boto3.client("ecs", region_name="us-east-1").run_task(
+        cluster=CLUSTER,
+        taskDefinition=f"toy-test-{task}",
+        launchType="FARGATE",
+        networkConfiguration=network,
+        overrides={"containerOverrides": [{"name": task, "environment": environment}]},
+    )["tasks"]
+    return str(started["taskArn"]).rpartition("/")[2]
 
 
 def make_times(clock: FakeClock, number: int = 3) -> list[datetime]:
@@ -112,8 +125,8 @@ def test_a_run_of_the_schedule_itself_and_its_repeat_are_found(
     fargate.script("three", TaskScript(exit_code=3), TaskScript(), TaskScript(exit_code=3))
     times = make_times(clock)
     variables = {"SCHEDULED_AT": format_scheduled_time(times[0]), "NIGHTFERRY_SCHEDULE": "nightly"}
-    first = backend.run_task(RunRequest("three", env=variables))
-    backend.run_task(RunRequest("hello", env={**variables, "SCHEDULED_AT": format_scheduled_time(times[1])}))
+    first = fire("three", variables)
+    fire("hello", {**variables, "SCHEDULED_AT": format_scheduled_time(times[1])})
     clock.sleep(60)
     repeat = backend.redrive_run(first)
     clock.sleep(60)
