@@ -170,6 +170,14 @@ def test_a_value_is_not_evaluated_as_a_terraform_template(files: dict[str, str])
     assert variables["FOLDER_PATH"] == "s3://org-test-inbox/in"
 
 
+def test_an_expansion_of_a_shell_is_not_a_terraform_template() -> None:
+    catalog = make_catalog()
+    shell = "sleep ${1:-0} ${COUNT} $${2} ${environment} %{if}"
+    catalog.task("shell", command=["sh", "-c", shell])
+    module = read(synthesize(catalog, make_environment(catalog)), "tasks")["module"]["task_shell"]
+    assert module["program"][2] == "sleep $${1:-0} $${COUNT} $${2} test %%{if}"
+
+
 def test_a_container_is_hardened(files: dict[str, str]) -> None:
     report = container(files, "report")
     assert report["readonlyRootFilesystem"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nightferry.catalog.references import Reference, find_references, substitute
@@ -123,10 +124,16 @@ class Names(AwsResources):
         )
 
 
+_LITERAL = re.compile(r"\$\$\{|\$\{(?![a-z_]+(?::[^{}]+)?\})")
+
+
 def _escape_literals(value: Any) -> Any:
-    """Return ``value`` with its literal ``${`` (written ``$${``) and ``%{`` escaped for Terraform templates."""
+    """Return ``value`` with its literal ``${`` and ``%{`` escaped for Terraform templates.
+
+    A literal ``${`` is written ``$${``, or is no reference of the catalog, such as ``${1:-0}`` in a shell's command.
+    """
     if isinstance(value, str):
-        return value.replace("$${", "$$${").replace("%{", "%%{")
+        return _LITERAL.sub("$$${", value).replace("%{", "%%{")
     if isinstance(value, dict):
         return {_escape_literals(key): _escape_literals(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
