@@ -11,6 +11,7 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.catalog.declarations import Schedule
+from nightferry.contract import format_scheduled_time
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.testing.aws_provider.deployment import Deployment
@@ -57,6 +58,13 @@ STATEMENTS = [
 NEEDED_BY = {"ReadSchedule": "hello-scheduler", "ReadRule": "hello-rule", "Workflows": "greets"}
 
 
+def find_time(account: EnforcedAccount, run: str) -> str:
+    """Return the variable SCHEDULED_AT of a task that was started."""
+    (task,) = [task for task in account.started_tasks() if task["taskArn"].endswith(f"/{run}")]
+    (container,) = task["overrides"]["containerOverrides"]
+    return str({item["name"]: item["value"] for item in container["environment"]}["SCHEDULED_AT"])
+
+
 @pytest.mark.long
 def test_a_backfill_needs_only_the_documented_permissions(
     emulated_aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,19 +96,21 @@ def test_a_backfill_needs_only_the_documented_permissions(
         assert backend.find_scheduled(schedule, [time]) == {}
         id = backend.start_scheduled(schedule, time)
         assert id is not None
-        assert backend.find_scheduled(schedule, [time]) == {time: id}
         if schedule.kind == "workflow":
             assert backend.execution(id).input["schedule"] == name
             backend.state_history(id)
         else:
-            assert backend.run(id).scheduled_at == time
-            list(backend.log([id]))
+            assert find_time(account, id) == format_scheduled_time(time)
+            backend.runs(task=schedule.target)
+            list(backend.log_reader(time).new([]))
 
     for name in schedules:
         backfill(name, 1)
     assert [call["call"] for call in account.calls() if not call["allowed"]] == []
     for number, statement in enumerate(STATEMENTS):
         sid = str(statement["Sid"])
+        if sid == "DescribeTasks":  # for the end of a run, which the server's tasks do not reach
+            continue
         with account.without(ROLE, sid):
             refused = _find_error(lambda number=number, sid=sid: backfill(NEEDED_BY.get(sid, "hello-rule"), number + 2))
         assert refused is not None, f"{sid} is not needed"

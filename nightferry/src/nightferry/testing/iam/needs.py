@@ -152,6 +152,9 @@ def _find_ecs_needs(call: _Call) -> Iterator[Need]:
         case "DescribeTasks":
             for task in call.parameters["tasks"]:
                 yield Need("ecs:DescribeTasks", task, context)
+        case "ListTasks":
+            # Its resource is a container instance, which Fargate does not have.
+            yield Need("ecs:ListTasks", "*", context)
         case "StopTask":
             task = call.parameters["task"]
             tags = {f"aws:ResourceTag/{name}": value for name, value in call.stored.task_tags(task).items()}
@@ -216,7 +219,7 @@ def _find_events_needs(call: _Call) -> Iterator[Need]:
     match call.operation:
         case "PutRule" | "DescribeRule":
             yield call.need(call.arn(f"rule/{call.parameters['Name']}"))
-        case "PutTargets":
+        case "PutTargets" | "ListTargetsByRule":
             yield call.need(call.arn(f"rule/{call.parameters['Rule']}"))
 
 
@@ -227,6 +230,8 @@ def _find_function_needs(call: _Call) -> Iterator[Need]:
 
 
 def _find_scheduler_needs(call: _Call) -> Iterator[Need]:
+    if call.operation == "GetSchedule":
+        yield call.need(call.arn(f"schedule/{call.parameters['GroupName']}/{call.parameters['Name']}"))
     if call.operation == "CreateSchedule":
         yield call.need(call.arn(f"schedule/{call.parameters['GroupName']}/{call.parameters['Name']}"))
         service = {"iam:PassedToService": "scheduler.amazonaws.com"}

@@ -55,6 +55,9 @@ def _read_rest(environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any
         return "Invoke", {"FunctionName": unquote(match[1])}
     if environ["REQUEST_METHOD"] == "POST" and (match := re.fullmatch(r"/schedules/([^/]+)", environ["PATH_INFO"])):
         return "CreateSchedule", {**json.loads(body), "Name": unquote(match[1])}
+    if environ["REQUEST_METHOD"] == "GET" and (match := re.fullmatch(r"/schedules/([^/]+)", environ["PATH_INFO"])):
+        group = parse_qs(environ["QUERY_STRING"])["groupName"][0]
+        return "GetSchedule", {"Name": unquote(match[1]), "GroupName": group}
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}", json.loads(body or b"{}")
 
 

@@ -32,6 +32,7 @@ small_moto.import_ec2()
 with needs_extra("testing"):
     from moto import settings
     from moto.awslambda.models import LambdaBackend
+    from moto.backends import get_backend
     from moto.core.authorization import ActionAuthenticatorMixin
     from moto.core.responses import BaseResponse
     from moto.ecs.models import ecs_backends
@@ -194,6 +195,9 @@ class EnforcingServer:
     def _respond_for_moto(self, request: Request, account: str) -> Any:
         """Return the response of an operation that moto does not implement, or only with Docker or fixed sizes."""
         match request.operation:
+            case "GetSchedule":  # moto expects another signature of a GET with a query
+                schedules = get_backend("scheduler")[account][request.region]
+                return schedules.get_schedule(request.parameters["GroupName"], request.parameters["Name"]).to_dict()
             case "RunTask":
                 cluster, definition = request.parameters["cluster"], request.parameters["taskDefinition"]
                 id, name = uuid.uuid4().hex, cluster.rpartition("/")[2]
