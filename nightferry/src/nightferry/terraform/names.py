@@ -130,7 +130,7 @@ _LITERAL = re.compile(r"\$\$\{|\$\{(?![a-z_]+(?::[^{}]+)?\})")
 def _escape_literals(value: Any) -> Any:
     """Return ``value`` with its literal ``${`` and ``%{`` escaped for Terraform templates.
 
-    A literal ``${`` is written ``$${``, or is no reference of the catalog, such as ``${1:-0}`` in a shell's command.
+    A literal ``${`` is written ``$${``, or does not name a reference, such as ``${1:-0}`` in a shell's command.
     """
     if isinstance(value, str):
         return _LITERAL.sub("$$${", value).replace("%{", "%%{")

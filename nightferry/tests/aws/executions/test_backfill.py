@@ -104,7 +104,7 @@ def test_each_time_starts_once_as_the_schedule_would(
 def test_a_crash_between_two_starts_loses_and_repeats_none(
     backend: AwsBackend, project: Project, fargate: FakeFargate, clock: FakeClock, nightly: Schedule
 ) -> None:
-    """The response of the last start is lost too, so that the command does not know of it."""
+    """The response of the last start is lost too, so that the command has no record of it."""
     fargate.script("three", TaskScript())
     times = make_times(clock, 4)
     for time in times[:2]:
