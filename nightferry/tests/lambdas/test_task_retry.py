@@ -269,3 +269,15 @@ def test_both_places_judge_an_end_alike(code: int | None, stop: str, reason: str
     assert run is not None
     assert task_retry.read_exit_code(detail, "load") == run.exit_code
     assert task_retry.is_worth_retrying(run.exit_code, stop) == is_worth_retrying_here(run.exit_code, run.stop_code)
+
+
+@pytest.mark.usefixtures("world")
+def test_the_roles_and_files_that_a_person_chose_are_not_repeated() -> None:
+    event = stopped()
+    overrides = event["detail"]["overrides"]
+    overrides |= {"taskRoleArn": "arn:aws:iam::123456789012:role/other", "executionRoleArn": "x"}
+    overrides["containerOverrides"][1]["environmentFiles"] = [{"type": "s3", "value": "arn:aws:s3:::x/y"}]
+    planned = task_retry._plan(event["detail"])
+    assert planned is not None
+    assert planned["overrides"].keys() == {"containerOverrides", "cpu", "memory"}
+    assert planned["overrides"]["containerOverrides"][0].keys() == {"name", "command", "environment"}

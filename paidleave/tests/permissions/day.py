@@ -187,9 +187,11 @@ def exchange_files(world: World) -> None:
         }
         target = f"s3://{world.bucket('agency-transfer')}/sftp/report.csv"
         get = {"ACTION": "get", "REMOTE_PATH": str(folder / "report.csv"), "STORAGE_PATH": target}
-        world.run("sftp-tool", **variables, **get)
+        world.agent.declared = variables  # the environment declares the server; a start must not choose another
+        world.run("sftp-tool", **get)
         put = {"ACTION": "put", "REMOTE_PATH": str(folder / "back.csv"), "STORAGE_PATH": target}
-        world.run("sftp-tool", **variables, **put)
+        world.run("sftp-tool", **put)
+        world.agent.declared = {}
 
 
 def notify_of_failures(world: World) -> None:

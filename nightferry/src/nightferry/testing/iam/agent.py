@@ -45,6 +45,8 @@ class Agent:
         self._account = account
         self.variables = dict(variables)
         self._timeout = timeout
+        self.declared: dict[str, str] = {}
+        """Variables that each container has besides those of its definition, as if the environment declared them."""
         self.runs: list[TaskRun] = []
         self.around: Callable[[Callable[[], TaskRun]], TaskRun] = lambda attempt: attempt()
 
@@ -114,6 +116,7 @@ class Agent:
                 **self._account.variables(definition["taskRoleArn"]),
                 **{name: value for name, value in allowed.items() if name != "PATH"},
                 **{name: value for name, value in self.variables.items() if name in allowed},
+                **self.declared,
                 RUN_VARIABLE: id,  # instead of the metadata's address
             },
             capture_output=True,

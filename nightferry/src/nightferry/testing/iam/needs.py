@@ -143,11 +143,16 @@ def _find_ecs_needs(call: _Call) -> Iterator[Need]:
         case "RunTask":
             # The revision is resolved before the authorization (since March 2024).
             definition, roles = call.stored.definition(call.parameters["taskDefinition"])
+            if "enableExecuteCommand" in call.parameters:
+                executes = str(call.parameters["enableExecuteCommand"]).lower()
+                context = context | {"ecs:enable-execute-command": executes}
             yield Need("ecs:RunTask", definition, context)
             if call.parameters.get("propagateTags") == "TASK_DEFINITION" or call.parameters.get("tags"):
                 tasks = cluster_arn.replace(":cluster/", ":task/")
                 yield Need("ecs:TagResource", f"{tasks}/new", {"ecs:CreateAction": "RunTask"})
-            for role in roles:
+            overrides = call.parameters.get("overrides", {})
+            chosen = [overrides[name] for name in ("taskRoleArn", "executionRoleArn") if name in overrides]
+            for role in dict.fromkeys([*roles, *chosen]):
                 yield Need("iam:PassRole", role, {"iam:PassedToService": TASK_PRINCIPAL})
         case "DescribeTasks":
             for task in call.parameters["tasks"]:
