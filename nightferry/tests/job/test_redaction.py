@@ -261,6 +261,14 @@ def test_each_line_of_a_known_key_is_replaced() -> None:
     assert redactor.redact_text(r"'first line of it\nsecond line of it'") == f"'{MASK}'"
 
 
+@pytest.mark.parametrize("secret", ["", " ", "\n"])
+def test_an_empty_secret_hides_nothing(secret: str) -> None:
+    """An override may empty the variable of a secret."""
+    redactor = Redactor(Privacy.STRICT)
+    redactor.add_secrets([secret])
+    assert redactor.redact_text("s3://bucket/a.csv: not found. Check it.") == "s3://bucket/a.csv: not found. Check it."
+
+
 def test_a_short_secret_is_replaced_as_a_word_only() -> None:
     redactor = strict()
     redactor.add_secrets(["x"])

@@ -97,7 +97,9 @@ class Redactor:
         found = set(self._secrets)
         for secret in secrets:
             stripped = secret.strip()
-            found.update(part for part in (secret, stripped) if part)
+            if not stripped:  # an empty text is everywhere
+                continue
+            found.update((secret, stripped))
             found.update(
                 line for line in (part.strip() for part in stripped.splitlines()) if len(line) >= _MIN_LINE_CHARACTERS
             )
