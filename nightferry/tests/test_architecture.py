@@ -45,7 +45,7 @@ ORDER = [
     ["local.engine"],
     ["local.triggers"],
     ["local.monitoring"],
-    ["aws.session"],
+    ["aws.session", "aws.lru_cache"],
     ["aws.runs"],
     ["aws.executions"],
     ["aws.verify"],

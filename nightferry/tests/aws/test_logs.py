@@ -10,6 +10,7 @@ from datetime import timedelta
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.logs import is_end
 from nightferry.backend.interface import RunRequest, Unreachable
+from nightferry.backend.queries import RunFilter
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.tiers import LONG
 
@@ -84,5 +85,5 @@ def test_a_run_and_its_log_are_found_after_ecs_has_forgotten_it(
         assert (run.id, run.task, run.exit_code, run.reason) == (id, "three", 3, "it left")
         assert (run.started_by, run.stop_code) == ("jane", "EssentialContainerExited")
         assert [line.text for line in backend.log([run.id])] == ["once"]
-    assert [run.id for run in backend.runs(task="three")] == [id]
-    assert backend.runs(task="hello") == []
+    assert [run.id for run in backend.runs(RunFilter(task="three"))] == [id]
+    assert not backend.runs(RunFilter(task="hello"))

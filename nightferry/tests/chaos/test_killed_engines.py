@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
@@ -70,7 +71,7 @@ def check_history(backend: LocalBackend, id: str) -> None:
     history = backend.store.events(id)
     assert [event.id for event in history] == list(range(1, len(history) + 1))
     kinds = Counter(event.type for event in history)
-    runs = backend.runs(execution=id, limit=10_000)
+    runs = backend.runs(RunFilter(execution=id), limit=10_000)
     assert kinds["TaskScheduled"] == len(runs)
     assert kinds["TaskSucceeded"] == sum(run.exit_code == 0 for run in runs)
     assert kinds["TaskScheduled"] == kinds["TaskSucceeded"] + kinds["TaskFailed"]

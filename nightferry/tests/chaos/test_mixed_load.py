@@ -25,6 +25,7 @@ import psycopg
 import pytest
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
@@ -246,7 +247,7 @@ def check_history(backend: LocalBackend, id: str) -> None:
     history = backend.store.events(id)
     assert [event.id for event in history] == list(range(1, len(history) + 1))
     kinds = Counter(event.type for event in history)
-    runs = backend.runs(execution=id, limit=10**6)
+    runs = backend.runs(RunFilter(execution=id), limit=10**6)
     assert kinds["TaskScheduled"] == len(runs)
     assert kinds["TaskSucceeded"] == sum(run.exit_code == 0 for run in runs) == 6
     again = Execution.replay(backend.store.definition(id), history, context=ContextInfo())

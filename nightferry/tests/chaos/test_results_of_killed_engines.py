@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.chaos.engines import finish
@@ -113,8 +114,11 @@ def test_the_result_of_a_task_is_read_once(project: Project, resource: str, even
     assert backend.execution(id).status == "RUNNING"
     finish(project)
     assert backend.execution(id).status == "SUCCEEDED"
-    assert sorted((run.task, run.exit_code) for run in backend.runs(execution=id)) == [("count", 0), ("report", 0)]
-    (report,) = backend.runs(task="report")
+    assert sorted((run.task, run.exit_code) for run in backend.runs(RunFilter(execution=id))) == [
+        ("count", 0),
+        ("report", 0),
+    ]
+    (report,) = backend.runs(RunFilter(task="report"))
     assert report.env["ROWS"] == "7"
     kinds = Counter(one.type for one in backend.store.events(id) if "getObject" in str(one.details.get("resource", "")))
     assert (kinds["TaskScheduled"], kinds["TaskSucceeded"], kinds["TaskFailed"]) == (1, 1, 0)

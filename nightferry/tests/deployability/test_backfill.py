@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.aws.backend import AwsBackend
+from nightferry.backend.queries import RunFilter
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import format_scheduled_time
 from nightferry.environments.project import Project
@@ -101,7 +102,7 @@ def test_a_backfill_needs_only_the_documented_permissions(
             backend.state_history(id)
         else:
             assert find_time(account, id) == format_scheduled_time(time)
-            backend.runs(task=schedule.target)
+            backend.runs(RunFilter(task=schedule.target))
             list(backend.log_reader(time).new([]))
 
     for name in schedules:

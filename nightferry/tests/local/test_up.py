@@ -22,6 +22,7 @@ import pytest
 from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.queries import RunFilter
 from nightferry.cli.run.up_screen import render
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
@@ -243,16 +244,18 @@ def test_a_schedule_fires_in_its_second_and_an_object_starts_its_task(begin: Beg
     arrival.write_text("a")
     client = backend(up)
     until(
-        lambda: bool(client.runs(task="taken")) and client.runs(task="taken")[0].status == "STOPPED",
+        lambda: (
+            bool(client.runs(RunFilter(task="taken"))) and client.runs(RunFilter(task="taken"))[0].status == "STOPPED"
+        ),
         "its task has ended",
     )
-    assert [line.text for line in client.log([client.runs(task="taken")[0].id])] == ["in/a.csv"]
+    assert [line.text for line in client.log([client.runs(RunFilter(task="taken"))[0].id])] == ["in/a.csv"]
     until(lambda: bool(up.find_events("schedule_started")), "a schedule fires")
     name = up.find_events("schedule_started")[0]["schedule"]
     [line] = [line for line in up.find_events("schedule_started") if line["schedule"] == name]
     due = soon[name]
     assert line["due_at"] == due.isoformat()
-    [run] = [run for run in client.runs(task="hello") if run.started_by == f"schedule:{name}"]
+    [run] = [run for run in client.runs(RunFilter(task="hello")) if run.started_by == f"schedule:{name}"]
     assert run.task == "hello"
     assert run.created_at >= due
 

@@ -110,7 +110,8 @@ def test_waits_functions_results_and_other_workflows(fargate: FakeFargate, clock
     ended = fargate.command("start", "plain", "--env", "test", "--input", '{"n": 21}')
     assert ended.exit_code == 0, ended
     assert clock.now() - began > timedelta(minutes=2)
-    (plain,) = json.loads(fargate.command("status", "plain", "--env", "test", "--json").output)["executions"]
+    (listed,) = json.loads(fargate.command("status", "plain", "--env", "test", "--json").output)["executions"]
+    plain = json.loads(fargate.command("status", listed["id"], "--env", "test", "--json").output)
     assert plain["output"]["twice"] == 42
     assert plain["output"]["child"]["Error"] == "States.TaskFailed"
     (run,) = fargate.run_ids("mark")

@@ -17,16 +17,27 @@ from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
 from nightferry.aws.logs import CloudWatchReader
+from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.placement import Placement, read_placement
+from nightferry.aws.runs.queries import RunQueries
 from nightferry.aws.runs.runs import parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
-from nightferry.backend.interface import LogLine, Refused, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.interface import (
+    ExecutionSummary,
+    LogLine,
+    Refused,
+    RunRequest,
+    StateExecution,
+    TaskRun,
+    WorkflowExecution,
+)
 from nightferry.backend.log_lines import LAST_PERIOD, find_result
+from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule
@@ -38,6 +49,8 @@ from nightferry.environments.project import Project
 from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
 
 _DRIVE_SECONDS = 0.15  # between two polls of ``drive``
+_VISIBLE_AFTER = timedelta(minutes=5)
+_KNOWN_RUNS = 10_000  # the last states of runs that are kept
 _SUGGESTIONS = 5  # IDs that the message about an unknown ID suggests
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
@@ -73,7 +86,15 @@ class AwsBackend:
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._scheduled = ScheduledStarts(self._resources, self.aws, self._executions, self._clock)
-        self._known: dict[str, TaskRun] = {}
+        self._known: LruCache[TaskRun] = LruCache(_KNOWN_RUNS)
+        self._queries = RunQueries(
+            self._outcomes,
+            self._list_current,
+            self._list_runs_of,
+            self._parse_runs,
+            max((task.time_limit for task in project.catalog.tasks.values()), default=timedelta()),
+            self._clock,
+        )
 
     @property
     def outlives_client(self) -> bool:
@@ -137,16 +158,14 @@ class AwsBackend:
             if alone and self._executions.list_running(schedule.target):
                 return None
             return self._scheduled.start_workflow(schedule, time)
-        if request_checks.get_task(self._catalog, schedule.target).overlap != "allow":
-            ids = self._tasks.list_ids(self.placement.cluster, self.naming.family(schedule.target))
-            if any(run.status != "STOPPED" for run in self._describe(ids).values()):
-                return None
+        alone = request_checks.get_task(self._catalog, schedule.target).overlap != "allow"
+        if alone and any(run.status != "STOPPED" for run in self._list_current(schedule.target)):
+            return None
         return self._scheduled.start_task(schedule, time)
 
     def _list_runs_since(self, task: str, since: datetime) -> list[TaskRun]:
         stopped = self._parse_runs(self._outcomes.find_since(task, since))
-        current = self._describe(self._tasks.list_ids(self.placement.cluster, self.naming.family(task)))
-        return list({**{run.id: run for run in stopped}, **current}.values())
+        return list({run.id: run for run in (*stopped, *self._list_current(task))}.values())
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -213,9 +232,9 @@ class AwsBackend:
             found = self._describe([name])
             if name in found:
                 return found[name]
-            known = self._known.get(name)
-            if known is not None and known.status != "STOPPED":
-                return known  # DescribeTasks may not return a task right after its start (ECS API)
+            # DescribeTasks may not return a task right after its start (ECS API), and forgets it after its end.
+            if name in self._known and self._clock.now() - self._known[name].created_at < _VISIBLE_AFTER:
+                return self._known[name]
         matching = self._find_by_prefix(name)
         if len(matching) > 1:
             raise NightferryError(
@@ -244,30 +263,33 @@ class AwsBackend:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=_SUGGESTIONS)])
         return found[0]
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
+    def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`. Includes stopped runs from the log of state changes."""
-        if execution is not None:
-            found = self._find_by_execution(self.execution(execution), task)
-        else:
-            family = None if task is None else self.naming.family(task)
-            found = self._describe(self._tasks.list_ids(self.placement.cluster, family))
-            if len(found) < limit:
-                stopped = {run.id: run for run in self._parse_runs(self._outcomes.find_by_task(task, limit))}
-                found = {**stopped, **found}
-        newest = sorted(found.values(), key=lambda run: run.created_at, reverse=True)
-        return newest[:limit]
+        return self._queries.find(wanted, before, limit)
 
-    def _find_by_execution(self, execution: WorkflowExecution, task: str | None) -> dict[str, TaskRun]:
-        runs = self._parse_runs(list(history.find_tasks(self._executions.history(execution))))
-        found = {run.id: run for run in runs if task in (None, run.task)}
-        not_stopped = [id for id, run in found.items() if run.status != "STOPPED"]
-        return {**found, **(self._describe(not_stopped) if not_stopped else {})}
-
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
+    def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""
-        workflows = self._catalog.workflows if workflow is None else [workflow]
-        found = [execution for name in workflows for execution in self._executions.list_newest(name, limit)]
-        return sorted(found, key=lambda execution: execution.started_at, reverse=True)[:limit]
+        return self._queries.count(wanted, limit)
+
+    def _list_current(self, task: str | None) -> list[TaskRun]:
+        family = None if task is None else self.naming.family(task)
+        return list(self._describe(self._tasks.list_ids(self.placement.cluster, family)).values())
+
+    def _list_runs_of(self, execution: str) -> list[TaskRun]:
+        runs = self._parse_runs(list(history.find_tasks(self._executions.history(self.execution(execution)))))
+        found = {run.id: run for run in runs}
+        not_stopped = [id for id, run in found.items() if run.status != "STOPPED"]
+        return list({**found, **(self._describe(not_stopped) if not_stopped else {})}.values())
+
+    def executions(
+        self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[ExecutionSummary]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._executions.find_page(wanted, before, limit)
+
+    def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._executions.count(wanted, limit)
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -317,5 +339,5 @@ class AwsBackend:
     def _parse_run(self, task: Mapping[str, Any]) -> TaskRun | None:
         run = parse_run(task, self.naming, self.naming.log_group)
         if run is not None:
-            self._known[run.id] = run
+            self._known.put(run.id, run)
         return run

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
@@ -122,19 +123,25 @@ class TaskRun:
 
 
 @dataclass(frozen=True)
-class WorkflowExecution:
-    """One execution of a workflow. It is ``interrupted`` if it is open and no engine is running it."""
+class ExecutionSummary:
+    """One execution of a workflow, as in a list. It is ``interrupted`` if it is open and no engine is running it."""
 
     id: str
     workflow: str
     status: ExecutionStatus
     started_at: datetime
     stopped_at: datetime | None
-    input: Any
-    output: Any
     error: str | None
     cause: str | None
     interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class WorkflowExecution(ExecutionSummary):
+    """One execution of a workflow with its data."""
+
+    input: Any = None
+    output: Any = None
 
 
 @dataclass(frozen=True)
@@ -268,12 +275,22 @@ class Backend(Protocol):
         """Return an execution by its ID or an unambiguous prefix of it; raises UnknownName."""
         ...
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
-        """Return runs, newest first."""
+    def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
+        """Return the first ``limit`` runs of the filter, newest first; with ``before``, those after this place."""
         ...
 
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
-        """Return executions, newest first."""
+    def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
+        """Return the number of runs of the filter, counted up to ``limit``."""
+        ...
+
+    def executions(
+        self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[ExecutionSummary]:
+        """Return the first ``limit`` executions of the filter, like :meth:`runs`."""
+        ...
+
+    def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
+        """Return the number of executions of the filter, counted up to ``limit``."""
         ...
 
     def state_history(self, execution: str) -> list[StateExecution]:

@@ -6,9 +6,10 @@ and the next page begins after it: entries that are added in the meantime neithe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, Literal, Self, TypeVar, get_args
+from typing import Literal, Self, TypeVar, get_args, overload
 
 from nightferry.contract import StopCode
 
@@ -22,7 +23,10 @@ Entry = TypeVar("Entry", covariant=True)
 
 @dataclass(frozen=True, order=True)
 class Cursor:
-    """The place of an entry in a list: its time and its ID. As text, it fits into a URL's query."""
+    """The place of an entry in a list: its time and its ID, or no ID for a place before all IDs of that time.
+
+    As text, it fits into a URL's query.
+    """
 
     time: datetime
     id: str
@@ -34,7 +38,7 @@ class Cursor:
     def parse(cls, text: str) -> Self:
         """Return the cursor of a text; raises ValueError."""
         time, mark, id = text.partition("~")
-        if not mark or not id:
+        if not mark:
             raise ValueError(f"'{text}' is not a place in a list")
         return cls(datetime.strptime(time, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC), id)
 
@@ -57,7 +61,7 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class ExecutionFilter:
-    """The executions that a query is for, as in :class:`RunFilter`; ``text`` is searched in ID, input and error."""
+    """The executions that a query is for, as in :class:`RunFilter`. ``text`` is searched in the ID."""
 
     workflow: str | None = None
     outcome: Outcome | None = None
@@ -66,15 +70,29 @@ class ExecutionFilter:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class Page(Generic[Entry]):
-    """A part of a list. ``next`` is the cursor at which the list continues, or None at its end.
+ALL_RUNS = RunFilter()
+ALL_EXECUTIONS = ExecutionFilter()
 
-    A search for text examines a limited number of entries, so a page with a cursor may have few entries, or none.
+
+@dataclass(frozen=True)
+class Page(Sequence[Entry]):
+    """A part of a list. ``next`` is the place after which the list continues, or None at its end.
+
+    A search for text examines a limited number of entries, so a page may be short although the list continues.
     """
 
     entries: tuple[Entry, ...]
     next: Cursor | None
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, index: int | slice) -> Entry | tuple[Entry, ...]:
+        return self.entries[index]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from nightferry.backend import request_checks
-from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.interface import (
+    ExecutionSummary,
+    LogLine,
+    RunRequest,
+    StateExecution,
+    TaskRun,
+    WorkflowExecution,
+)
+from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
@@ -33,6 +41,8 @@ from nightferry.local.triggers.object_triggers import watch_objects
 
 _LOCK_RETRY_SECONDS = 0.3  # between two attempts to become the engine
 _POLL_SECONDS = 0.15  # between two calls of the poll function
+
+_Execution = TypeVar("_Execution", bound=ExecutionSummary)
 
 
 class LocalBackend:
@@ -239,13 +249,24 @@ class LocalBackend:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
         return self._mark_interruption(found)
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
+    def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return self.store.runs(task, execution, limit)
+        return self.store.runs(wanted, before=before, limit=limit)
 
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
+    def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return [self._mark_interruption(execution) for execution in self.store.executions(workflow, limit)]
+        return self.store.count_runs(wanted, limit=limit)
+
+    def executions(
+        self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[ExecutionSummary]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        page = self.store.executions(wanted, before=before, limit=limit)
+        return Page(tuple(map(self._mark_interruption, page)), page.next)
+
+    def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.count_executions(wanted, limit=limit)
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -284,7 +305,7 @@ class LocalBackend:
         """See :class:`nightferry.backend.interface.Backend`. The recorded reason is sufficient for local runs."""
         return []
 
-    def _mark_interruption(self, execution: WorkflowExecution) -> WorkflowExecution:
+    def _mark_interruption(self, execution: _Execution) -> _Execution:
         interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
 

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from nightferry.aws.backend import AwsBackend
+from nightferry.backend.queries import RunFilter
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
 from nightferry.contract import format_scheduled_time
@@ -148,7 +149,7 @@ def test_at_most_the_permitted_number_runs_at_once(
     class Counting(AwsBackend):
         def start_scheduled(self, schedule: Schedule, time: datetime) -> str | None:
             id = super().start_scheduled(schedule, time)
-            most.append(sum(run.status != "STOPPED" for run in self.runs(task="three")))
+            most.append(sum(run.status != "STOPPED" for run in self.runs(RunFilter(task="three"))))
             return id
 
     counting = Counting(project, project.environment("test"), clock=clock)

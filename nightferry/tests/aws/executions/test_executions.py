@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import CannotRedrive, RunRequest, Unreachable
+from nightferry.backend.queries import RunFilter
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.states.machine.history import get_details_key
@@ -86,7 +87,7 @@ def test_an_execution_is_reported_with_its_states_runs_and_lines(
     workflows = run(root, fargate.variables, "nightferry", "workflows", "--env", "test", "--json").stdout
     last = {item["name"]: item["last_execution"] for item in json.loads(workflows)}
     assert (last["fails"]["id"], last["fails"]["status"], last["marks"]) == (id, "FAILED", None)
-    [found] = backend.runs(execution=id)
+    [found] = backend.runs(RunFilter(execution=id))
     assert (found.id, found.exit_code, found.status) == (task, 3, "STOPPED")
 
     shown = run(root, fargate.variables, "nightferry", "status", id[:14], "--env", "test")

@@ -161,7 +161,8 @@ def test_the_actions_of_the_checks_are_those_of_the_calls(world: World) -> None:
         "before-call", lambda model, **_: called.add(f"{model.service_model.signing_name}:{model.name}")
     )
     world.start("hello", "ada")
-    world.backend.start_workflow("marks", {})
+    failed = world.backend.start_workflow("fails", {})
+    world.fargate.set_history(failed, [], status="FAILED")
     called.clear()
     world.check(NOON)
     expected = {*AFTER_DEPLOY_ACTIONS["runs"], *AFTER_DEPLOY_ACTIONS["starts"]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.aws.executions.dead_letters import QUEUES
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend
@@ -106,8 +107,8 @@ def test_a_run_that_succeeded_runs_or_belongs_to_an_execution_is_refused(root: P
     nightferry(root, "start", "fails")
     project = Project.find(root)
     backend = LocalBackend(project, project.environment("local"))
-    [hello] = backend.runs(task="hello")
-    [three] = backend.runs(task="three")
+    [hello] = backend.runs(RunFilter(task="hello"))
+    [three] = backend.runs(RunFilter(task="three"))
     backend.store.add_run("waiting", "three", [], {})
     for id, reason in (
         (hello.id, "it succeeded, and only failed runs"),

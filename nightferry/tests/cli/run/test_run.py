@@ -85,7 +85,7 @@ def test_usage_errors_are_reported(root: Path, arguments: list[str], code: int, 
 
 def test_an_invalid_variable_starts_nothing_and_runtime_variables_are_accepted(root: Path) -> None:
     assert nightferry(root, "run", "hello", "-e", "COUNT=many", "--detach").returncode == 2
-    assert open_backend(root).runs() == []
+    assert not open_backend(root).runs()
     given = ["-e", "COUNT=3", "-e", "LOGGING_LEVEL=DEBUG", "-e", "S3_KEY=in/a"]
     ended = nightferry(root, "run", "hello", *given, "--", "sh", "-c", "echo $COUNT $LOGGING_LEVEL $S3_KEY")
     assert ended.stdout == "3 DEBUG in/a\n"
@@ -104,7 +104,7 @@ def test_a_secret_on_the_command_line_is_rejected_without_printing_its_value(roo
     assert ended.returncode == 2
     assert "PASSWORD is a secret" in ended.stderr
     assert "opensesame" not in ended.stderr
-    assert open_backend(root).runs() == []
+    assert not open_backend(root).runs()
 
 
 def test_another_terminal_shows_the_run_and_stops_it(root: Path) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from nightferry.backend.interface import RunRequest, TaskRun, WorkflowExecution
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import launcher
@@ -137,14 +138,14 @@ def test_a_failed_workflow_reports_the_step_and_the_cause(backend: LocalBackend)
     [notification] = backend.store.notifications()
     assert notification["topic"] == "failures"
     assert json.loads(notification["message"])["step"] == "three"
-    assert backend.runs(task="hello") == []
+    assert not backend.runs(RunFilter(task="hello"))
 
 
 def test_stopping_an_execution_stops_its_tasks(backend: LocalBackend) -> None:
     id = backend.start_workflow("stays", {})
 
     async def stop_when_it_runs() -> None:
-        while not any(list(backend.log([run.id])) for run in backend.runs(execution=id)):
+        while not any(list(backend.log([run.id])) for run in backend.runs(RunFilter(execution=id))):
             await asyncio.sleep(0.02)
         backend.stop(id, "not today")
 
@@ -153,7 +154,7 @@ def test_stopping_an_execution_stops_its_tasks(backend: LocalBackend) -> None:
 
     asyncio.run(both())
     assert backend.execution(id).status == "ABORTED"
-    assert [run.exit_code for run in backend.runs(execution=id)] == [143]
+    assert [run.exit_code for run in backend.runs(RunFilter(execution=id))] == [143]
 
 
 def test_a_start_returns_the_open_execution_with_overlap_skip(backend: LocalBackend) -> None:
@@ -170,8 +171,8 @@ def test_executions_of_a_queued_workflow_run_one_after_the_other(backend: LocalB
     first, second, third = (backend.start_workflow("queued", {}) for _ in range(3))
     backend.stop(second, "not needed")
     assert work_until_ended(backend, first, second, third) == ["SUCCEEDED", "ABORTED", "SUCCEEDED"]
-    assert backend.runs(execution=second) == []
-    [before], [after] = backend.runs(execution=first), backend.runs(execution=third)
+    assert not backend.runs(RunFilter(execution=second))
+    [before], [after] = backend.runs(RunFilter(execution=first)), backend.runs(RunFilter(execution=third))
     assert before.stopped_at is not None
     assert before.stopped_at <= after.created_at
 

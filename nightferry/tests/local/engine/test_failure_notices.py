@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.queries import RunFilter
 from nightferry.backend.state_history import find_failed_step
 from nightferry.contract import Privacy, format_replacement
 from nightferry.environments.project import Project
@@ -96,7 +97,7 @@ def test_a_redrive_runs_the_failed_task_again_and_can_fail_again(backend: LocalB
     run(backend, "fails")
     backend.redrive("e")
     assert work(backend, "e").status == "FAILED"
-    assert len(backend.runs(task="three")) == 2
+    assert len(backend.runs(RunFilter(task="three"))) == 2
     assert [(notice["status"], notice["step"]) for notice in notices(backend)] == [("FAILED", "three")] * 2
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
+from nightferry.backend.queries import RunFilter
 from nightferry.contract import StopCode
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
@@ -107,7 +108,7 @@ def test_the_last_attempt_and_a_step_of_a_workflow_are_not_retried(backend: Loca
     assert end_run(backend.store, backend._project.catalog, third.run.id, 1, StopCode.EXITED, "") is None
     execution = backend.start_workflow("once", {})
     asyncio.run(backend.work(lambda: backend.execution(execution).status != "RUNNING"))
-    assert len(backend.runs(execution=execution)) == 1
+    assert len(backend.runs(RunFilter(execution=execution))) == 1
 
 
 def test_a_redrive_starts_with_the_first_attempt(backend: LocalBackend) -> None:

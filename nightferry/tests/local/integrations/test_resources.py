@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.queries import ExecutionFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.module_names import module_name
@@ -162,7 +163,7 @@ def test_a_callable_that_exceeds_its_timeout_is_killed(backend: LocalBackend) ->
 def test_an_execution_waits_for_its_child(backend: LocalBackend) -> None:
     ended = execute(backend, "sync-answers")
 
-    [child] = backend.executions(workflow="answers")
+    [child] = backend.executions(ExecutionFilter(workflow="answers"))
     assert ended.output["Status"] == "SUCCEEDED"
     assert (ended.output["Name"], json.loads(ended.output["Output"])) == (child.id, {"was": 21})
     assert event_types(backend, ended.id)[2:6] == ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
@@ -190,7 +191,7 @@ def test_a_child_that_fails_fails_its_state(backend: LocalBackend) -> None:
 def test_a_child_that_is_only_started_is_independent(backend: LocalBackend, tmp_path: Path) -> None:
     ended = execute(backend, "starts-marks")
 
-    [child] = backend.executions(workflow="marks")
+    [child] = backend.executions(ExecutionFilter(workflow="marks"))
     assert ended.status == "SUCCEEDED"
     assert ended.output["ExecutionArn"].endswith(child.id)
     assert child.status == "SUCCEEDED"  # The engine runs until nothing is open.
@@ -252,11 +253,11 @@ def test_a_child_starts_once_across_a_killed_engine(
     time.sleep(delay)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    [parent] = backend.executions(workflow="sync-marks")
+    [parent] = backend.executions(ExecutionFilter(workflow="sync-marks"))
 
     asyncio.run(backend.work(lambda: backend.execution(parent.id).status != "RUNNING"))
 
-    [child] = backend.executions(workflow="marks")
+    [child] = backend.executions(ExecutionFilter(workflow="marks"))
     ended = backend.execution(parent.id)
     # The kill may end the running task, which fails the child and its parent. In both cases all of them have ended.
     assert ended.status == child.status
@@ -271,7 +272,7 @@ def test_a_child_whose_parent_ended_while_no_engine_ran_is_stopped(project: Proj
     until(lambda: any(list(backend.log([run.id])) for run in backend.runs()))
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    [parent] = backend.executions(workflow="deep-stays")
+    [parent] = backend.executions(ExecutionFilter(workflow="deep-stays"))
     until(lambda: backend.execution(parent.id).interrupted)
 
     backend.stop(parent.id, "not today")

@@ -65,13 +65,13 @@ def test_old_records_are_removed_and_open_ones_stay(store: Store) -> None:
         add_run(store, id, days)
         add_execution(store, f"{id} execution", days)
     prune(store, EngineSettings())
-    left = {run.id: len(store.lines([run.id], 0)) for run in store.runs(None, None, 100)}
+    left = {run.id: len(store.lines([run.id], 0)) for run in store.runs(limit=100)}
     assert left == {
         "middle": 0, "new": 2, "open": 2,
         "run of middle execution": 0, "run of new execution": 2,
         "run of open execution": 0,  # its lines are old, but its execution is open
     }  # fmt: skip
-    assert [one.id for one in store.executions(None, 100)] == ["open execution", "new execution", "middle execution"]
+    assert [one.id for one in store.executions(limit=100)] == ["open execution", "new execution", "middle execution"]
     assert count(store, "event") == 3
     assert prune(store, EngineSettings()) == []
 
@@ -82,9 +82,9 @@ def test_the_oldest_of_too_many_are_removed(store: Store) -> None:
         add_execution(store, f"e{n}", 1)
     add_run(store, "open", None)
     prune(store, EngineSettings(keep_runs=3, keep_executions=4))
-    runs = [run.id for run in store.runs(None, None, 100) if run.execution is None]
+    runs = [run.id for run in store.runs(limit=100) if run.execution is None]
     assert runs == ["open", "r9", "r8", "r7"]
-    assert [one.id for one in store.executions(None, 100)] == ["e9", "e8", "e7", "e6"]
+    assert [one.id for one in store.executions(limit=100)] == ["e9", "e8", "e7", "e6"]
 
 
 def test_pruning_works_in_batches(store: Store) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightferry import storage
+from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import Starter
@@ -485,7 +486,7 @@ def test_each_file_starts_its_task_once_across_kill_9(harness: TriggerHarness) -
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert sorted(start.token.split(":")[2] for start in starts) == sorted(f"in/{n}.csv" for n in range(files))
-    assert len(harness.store.runs("take", None, 1000)) == files
+    assert len(harness.store.runs(RunFilter(task="take"), limit=1000)) == files
 
 
 def test_a_backend_with_object_triggers_runs_the_started_tasks(harness: TriggerHarness) -> None:

@@ -60,7 +60,7 @@ class SchedulerHarness:
     def fires(self, name: str) -> list[datetime]:
         """Return the fires for which a schedule started a run, in order, and check that each has one run."""
         starts = Store(self.file).starts(f"schedule:{name}", outcome="started", limit=10**6)
-        runs = Store(self.file).runs(None, None, 10**6)
+        runs = Store(self.file).runs(limit=10**6)
         ours = [run for run in runs if run.started_by == f"schedule:{name}"]
         assert {run.id: run.scheduled_at for run in ours} == {start.id: start.due_at for start in starts}
         assert len(ours) == len(starts)

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.queries import RunFilter
 from nightferry.testing.local import LocalProject
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProject]:
 
 def run(shop: LocalProject, input: Any) -> tuple[WorkflowExecution, list[dict[str, Any]]]:
     ended = shop.run_workflow("nightly", input, Console(quiet=True))
-    runs = sorted(shop.backend.runs(execution=ended.id), key=lambda run: run.created_at)
+    runs = sorted(shop.backend.runs(RunFilter(execution=ended.id)), key=lambda run: run.created_at)
     return ended, [{"task": run.task, "env": dict(run.env), "arguments": list(run.args)} for run in runs]
 
 
@@ -46,7 +47,9 @@ def test_the_workflow_of_the_page(shop: LocalProject) -> None:
     assert sorted(one["arguments"] for one in runs if one["task"] == "load") == [["--region", "eu"], ["--region", "us"]]
     assert {one["env"]["OF"] for one in runs if one["task"] == "load"} == {"12"}
     assert runs[-1]["env"]["TITLE"] == "12 orders of Monday"
-    lines = [line.text for run in shop.backend.runs(execution=ended.id) for line in shop.backend.log([run.id])]
+    lines = [
+        line.text for run in shop.backend.runs(RunFilter(execution=ended.id)) for line in shop.backend.log([run.id])
+    ]
     assert any('"result": {"orders": 12, "regions": ["eu", "us"]}' in line for line in lines)
     stored = list(shop.state.rglob("results/*/*.json"))
     assert [path.parent.name for path in stored] == ["plan"]

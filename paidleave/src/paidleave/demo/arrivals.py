@@ -25,6 +25,7 @@ from rich.table import Table
 
 from nightferry import NightferryError
 from nightferry.backend import TaskRun
+from nightferry.backend.queries import RunFilter
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.commands import find_nightferry_command
 from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines, create_outcomes_table
@@ -119,7 +120,7 @@ def _wait_for_run(project: LocalProject, arrival: _Arrival, since: datetime, con
     """Wait until the run that the file's trigger started has stopped, and return it."""
 
     def find_run() -> TaskRun | None:
-        for run in project.backend.runs(task=arrival.task, limit=5):
+        for run in project.backend.runs(RunFilter(task=arrival.task), limit=5):
             if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since:
                 return run
         if datetime.now(UTC) - since > timedelta(minutes=_START_TIMEOUT_MINUTES):

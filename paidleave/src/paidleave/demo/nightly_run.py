@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 
 from nightferry import NightferryError
 from nightferry.backend import TaskRun, WorkflowExecution
+from nightferry.backend.queries import ExecutionFilter
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo import arrivals, summary
 from paidleave.demo.commands import find_nightferry_command
@@ -49,7 +50,7 @@ class NightlyRun:
             DemoFailed: A step failed.
             DemoStopped: The user stopped the demo.
         """
-        last = next(iter(self._project.backend.executions(workflow=WORKFLOW, limit=1)), None)
+        last = next(iter(self._project.backend.executions(ExecutionFilter(workflow=WORKFLOW), limit=1)), None)
         if last is not None and last.status == "SUCCEEDED" and not self._has_received(day := self._count_days()):
             self._console.print(f"\nThe workflow of day {day} succeeded. Resuming the interrupted arrival of files.")
             self._receive(day, employers, bad_share)

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import dropwhile, islice
 from typing import Any
 
 from nightferry.aws.executions.history import add_scopes
+from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.runs import parse_time
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.interface import ExecutionSummary, WorkflowExecution
+from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Outcome, Page, judge_execution
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import Naming
 from nightferry.states.machine.history import HistoryEvent
 
 _SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an ID
+_KEPT_HISTORIES = 50
+_KEPT_ERRORS = 10_000
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
+
+
+_STATUSES: Mapping[Outcome, tuple[str, ...]] = {
+    "open": ("RUNNING", "PENDING_REDRIVE"),
+    "succeeded": ("SUCCEEDED",),
+    "failed": ("FAILED", "TIMED_OUT"),
+    "stopped": ("ABORTED",),
+}
+
+EXAMINED = 10_000
+"""The number of executions that a query reads before it returns the part that it has."""
 
 
 class Executions:
@@ -31,7 +48,8 @@ class Executions:
         self._arn_prefix = f"arn:{partition}:states:{aws.region}:{aws.account}"
         self._journal = journal
         self._workflow_of: dict[str, str] = {}
-        self._ended: dict[tuple[object, ...], list[HistoryEvent]] = {}
+        self._ended: LruCache[list[HistoryEvent]] = LruCache(_KEPT_HISTORIES)
+        self._errors: LruCache[tuple[str | None, str | None]] = LruCache(_KEPT_ERRORS)
 
     def make_state_machine_arn(self, workflow: str) -> str:
         """Return the ARN of a workflow's state machine."""
@@ -71,18 +89,78 @@ class Executions:
                 continue
         found = []
         for workflow in self._catalog.workflows:
-            for item in self._list(workflow, _SEARCH_LIMIT):
+            for _, item in islice(self._list(workflow, None, _SEARCH_LIMIT), _SEARCH_LIMIT):
                 if item["name"].startswith(name):
                     found.append(self._describe(workflow, item["name"]))
         return found
 
-    def list_newest(self, workflow: str, limit: int) -> list[WorkflowExecution]:
-        """Return the newest executions of a workflow, newest first."""
-        return [self._describe(workflow, item["name"]) for item in self._list(workflow, limit)]
+    def find_page(self, wanted: ExecutionFilter, before: Cursor | None, limit: int) -> Page[ExecutionSummary]:
+        """Return the next ``limit`` executions after the cursor ``before``, newest first.
+
+        The API's list has no errors, so those of failed executions of the page are read one by one, and kept.
+        """
+        found: list[ExecutionSummary] = []
+        place: Cursor | None = None
+        listed = self._iterate(wanted, limit)
+        if before is not None:
+            listed = dropwhile(lambda one: _get_place(one[1]) >= before, listed)
+        for examined, (workflow, item) in enumerate(listed):
+            if len(found) == limit or examined == EXAMINED:
+                return Page(tuple(found), place)
+            place = _get_place(item)
+            if _matches(wanted, item):
+                found.append(self._summarize(workflow, item))
+        return Page(tuple(found), None)
+
+    def count(self, wanted: ExecutionFilter, limit: int) -> Count:
+        """Return the number of executions, counted up to ``limit``."""
+        number = 0
+        for examined, (_, item) in enumerate(self._iterate(wanted, 1000)):
+            number += _matches(wanted, item)
+            if number > limit or examined == EXAMINED:
+                return Count(min(number, limit), complete=False)
+        return Count(number, complete=True)
+
+    def _iterate(self, wanted: ExecutionFilter, limit: int) -> Iterator[tuple[str, Any]]:
+        """Yield the workflow and the API's description of executions, newest first, as long as they can match."""
+        workflows = [*self._catalog.workflows] if wanted.workflow is None else [wanted.workflow]
+        statuses: tuple[str | None, ...] = (None,) if wanted.outcome is None else _STATUSES[wanted.outcome]
+        lists = [self._list(workflow, status, limit) for workflow in workflows for status in statuses]
+        for workflow, item in heapq.merge(*lists, key=lambda found: _get_place(found[1]), reverse=True):
+            if wanted.since is not None and item["startDate"] < wanted.since:
+                return
+            yield workflow, item
+
+    def _list(self, workflow: str, status: str | None, limit: int) -> Iterator[tuple[str, Any]]:
+        filters: Any = {} if status is None else {"statusFilter": status}
+        try:
+            with self._aws.translate_errors(f"list the executions of workflow {workflow}", missing=_MISSING):
+                for page in self._aws.stepfunctions.get_paginator("list_executions").paginate(
+                    stateMachineArn=self.make_state_machine_arn(workflow),
+                    PaginationConfig={"PageSize": min(limit + 1, 1000)},
+                    **filters,
+                ):
+                    for item in page["executions"]:
+                        yield workflow, item
+        except ResourceNotFound:
+            return  # the workflow is declared but not deployed yet
+
+    def _summarize(self, workflow: str, item: Any) -> ExecutionSummary:
+        name, status, stopped = item["name"], item["status"], parse_time(item.get("stopDate"))
+        error: tuple[str | None, str | None] = (None, None)
+        if status in ("FAILED", "TIMED_OUT", "ABORTED"):
+            key = (workflow, name, stopped)  # a redrive leads to another end
+            if key not in self._errors:
+                described = self._describe(workflow, name)
+                self._errors.put(key, (described.error, described.cause))
+            error = self._errors[key]
+        started = parse_time(item["startDate"])
+        assert started is not None
+        return ExecutionSummary(name, workflow, status, started, stopped, *error)
 
     def list_running(self, workflow: str) -> list[str]:
         """Return the names of a workflow's running executions."""
-        return [item["name"] for item in self._list(workflow, _SEARCH_LIMIT, running_only=True)]
+        return [item["name"] for _, item in self._list(workflow, "RUNNING", _SEARCH_LIMIT)]
 
     def start_named(self, state_machine: str, name: str, input: str) -> None:
         """Start an execution with a name, once: Step Functions accepts each name once in 90 days."""
@@ -122,26 +200,15 @@ class Executions:
         raw_events: list[Any] = []
         with self._aws.translate_errors(f"read the history of execution {execution.id}"):
             for page in self._aws.stepfunctions.get_paginator("get_execution_history").paginate(
-                executionArn=self.make_execution_arn(execution.workflow, execution.id), includeExecutionData=True
+                executionArn=self.make_execution_arn(execution.workflow, execution.id),
+                includeExecutionData=True,
+                PaginationConfig={"PageSize": 1000},  # the API's default is 100
             ):
                 raw_events += page["events"]
         history = add_scopes(raw_events)
         if execution.status not in ("RUNNING", "PENDING_REDRIVE"):
-            self._ended[end] = history
+            self._ended.put(end, history)
         return history
-
-    def _list(self, workflow: str, limit: int, *, running_only: bool = False) -> list[Any]:
-        filters: Any = {"statusFilter": "RUNNING"} if running_only else {}
-        try:
-            with self._aws.translate_errors(f"list the executions of workflow {workflow}", missing=_MISSING):
-                pages = self._aws.stepfunctions.get_paginator("list_executions").paginate(
-                    stateMachineArn=self.make_state_machine_arn(workflow),
-                    PaginationConfig={"MaxItems": limit},
-                    **filters,
-                )
-                return [item for page in pages for item in page["executions"]]
-        except ResourceNotFound:
-            return []  # the workflow is declared but not deployed yet
 
     def _describe(self, workflow: str, name: str) -> WorkflowExecution:
         with self._aws.translate_errors(f"describe execution {name}", missing=_MISSING):
@@ -162,6 +229,18 @@ class Executions:
             error=description.get("error"),
             cause=description.get("cause"),
         )
+
+
+def _get_place(item: Any) -> Cursor:
+    return Cursor(item["startDate"], item["name"])
+
+
+def _matches(wanted: ExecutionFilter, item: Any) -> bool:
+    return (
+        wanted.outcome in (None, judge_execution(item["status"]))
+        and (wanted.until is None or item["startDate"] < wanted.until)
+        and wanted.text.lower() in item["name"].lower()
+    )
 
 
 def _parse_json(text: str | None) -> Any:

@@ -15,6 +15,7 @@ from nightferry.aws.verify.deployed import is_enabled
 from nightferry.aws.verify.probe import Probe, Problem
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.catalog.references import substitute
 from nightferry.clock import Clock
@@ -52,7 +53,7 @@ class StartChecks:
         self._now = clock.now()
         self._deployed = deployed
         self._env = resources.environment.name
-        self._runs = cache(lambda task: backend.runs(task=task, limit=_RUNS))
+        self._runs = cache(lambda task: backend.runs(RunFilter(task=task), limit=_RUNS))
 
     def check(self) -> Iterator[Finding]:
         """Yield the findings about the newest run, and about each enabled schedule and trigger and each workflow."""
@@ -116,7 +117,10 @@ class StartChecks:
     def _list_starts(self, starter: Schedule | ObjectTrigger) -> _Starts:
         """Return the starts of a target by a schedule or trigger; of a workflow, all starts."""
         if starter.kind == "workflow":
-            times = [one.started_at for one in self._backend.executions(workflow=starter.target, limit=_RUNS)]
+            times = [
+                one.started_at
+                for one in self._backend.executions(ExecutionFilter(workflow=starter.target), limit=_RUNS)
+            ]
             return _Starts(times, min(times) if len(times) == _RUNS else None)
         begins = _BY_SCHEDULE[starter.via] if isinstance(starter, Schedule) else _BY_TRIGGER
         runs = self._runs(starter.target)
@@ -175,7 +179,7 @@ class StartChecks:
             "starts",
             f"execution of workflow {workflow}",
             _READ_EXECUTIONS,
-            lambda: self._backend.executions(workflow=workflow, limit=1),
+            lambda: self._backend.executions(ExecutionFilter(workflow=workflow), limit=1),
             find_problem=find_problem,
         )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightferry.backend.queries import ExecutionFilter
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.options import open_backend
 from nightferry.environments.project import Project
@@ -31,7 +32,11 @@ def find_last_executions(project: Project, env: str | None) -> dict[str, dict[st
     if env is None:
         return {}
     backend = open_backend(project, env)
-    newest = [found for name in project.catalog.workflows for found in backend.executions(workflow=name, limit=1)]
+    newest = [
+        found
+        for name in project.catalog.workflows
+        for found in backend.executions(ExecutionFilter(workflow=name), limit=1)
+    ]
     return {one.workflow: {"id": one.id, "status": one.status, "at": one.started_at} for one in newest}
 
 

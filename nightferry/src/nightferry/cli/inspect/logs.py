@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from nightferry.backend.interface import Backend, LogLine
+from nightferry.backend.interface import Backend, LogLine, TaskRun
 from nightferry.backend.log_lines import parse_line
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.lines import format_line, is_progress
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.output import Terminal, print_log_line
@@ -82,14 +84,14 @@ def logs(
 def _find_runs(project: Project, backend: Backend, id: str, since: datetime | None) -> tuple[dict[str, str], bool]:
     """Return the tasks of the runs that ``id`` selects, by run ID, and whether more lines may follow."""
     if id in project.catalog.tasks:
-        runs = backend.runs(task=id, limit=1 if since is None else _SINCE_LIMIT)
+        runs: Sequence[TaskRun] = backend.runs(RunFilter(task=id), limit=1 if since is None else _SINCE_LIMIT)
         if not runs:
             raise NightferryError(f"Task '{id}' has no runs in this environment. Start one with: nightferry run {id}")
         if since is not None:
             runs = [run for run in runs if run.stopped_at is None or run.stopped_at >= since]
         return {run.id: run.task for run in runs}, any(run.status != "STOPPED" for run in runs)
     if id in project.catalog.workflows:
-        executions = backend.executions(workflow=id, limit=1)
+        executions = backend.executions(ExecutionFilter(workflow=id), limit=1)
         if not executions:
             raise NightferryError(
                 f"Workflow '{id}' has no executions in this environment. Start one with: nightferry start {id}"
@@ -100,5 +102,5 @@ def _find_runs(project: Project, backend: Backend, id: str, since: datetime | No
     except UnknownName:
         run = backend.run(id)
         return {run.id: run.task}, run.status != "STOPPED"
-    runs = backend.runs(execution=execution.id, limit=1000)
+    runs = backend.runs(RunFilter(execution=execution.id), limit=1000)
     return {run.id: run.task for run in runs}, execution.status == "RUNNING" and not execution.interrupted

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.queries import RunFilter
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, substitute
 from nightferry.cli.inspect.simulation_report import Durations, print_simulation, print_simulation_json
@@ -76,7 +77,7 @@ class _History:
             return []
         try:
             self._backend = self._backend or open_backend(self._project, self._env)
-            return self._backend.runs(task=task.name, limit=MAX_RUNS)
+            return list(self._backend.runs(RunFilter(task=task.name), limit=MAX_RUNS))
         except NightferryError as error:
             self.unknown = str(error)
             return []

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.backend.interface import Backend, ExecutionSummary, TaskRun, WorkflowExecution
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
@@ -59,8 +60,8 @@ def status(
 def _print_overview(
     catalog: Catalog, backend: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool
 ) -> None:
-    executions = [] if task and not workflow else backend.executions(workflow=workflow, limit=limit)
-    runs = [] if workflow and not task else backend.runs(task=task, limit=limit)
+    executions = [] if task and not workflow else backend.executions(ExecutionFilter(workflow=workflow), limit=limit)
+    runs = [] if workflow and not task else backend.runs(RunFilter(task=task), limit=limit)
     if as_json:
         print_json({"executions": [asdict(e) for e in executions], "runs": [describe_run(catalog, r) for r in runs]})
         return
@@ -146,7 +147,7 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
     console = Terminal()
     text, style = _format_execution_status(execution)
     console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
-    runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
+    runs = {run.id: run for run in backend.runs(RunFilter(execution=execution.id), limit=1000)}
     tasks = [state for state in states if state.type == "Task"]
     if console.is_terminal:
         console.print(render_states(tasks, runs, StepProgress()))
@@ -158,7 +159,7 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
         console.print(f"No engine is running it. Resume with: nightferry start {execution.workflow}", highlight=False)
 
 
-def _format_execution_status(execution: WorkflowExecution) -> tuple[str, str]:
+def _format_execution_status(execution: ExecutionSummary) -> tuple[str, str]:
     text = "INTERRUPTED" if execution.interrupted else execution.status
     return text, _STYLES[text]
 
@@ -184,7 +185,7 @@ def _ignore_style(text: str, style: str) -> str:  # noqa: ARG001
     return text
 
 
-def _format_execution_columns(execution: WorkflowExecution, style: Callable[[str, str], str]) -> list[str]:
+def _format_execution_columns(execution: ExecutionSummary, style: Callable[[str, str], str]) -> list[str]:
     return [style(*_format_execution_status(execution)), *_format_times(execution.started_at, execution.stopped_at)]
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, WorkflowExecution
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.completion import complete_workflow
 from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
@@ -41,7 +42,7 @@ def start(
     value = parse_input(input)
     project = Project.find()
     backend = open_backend(project, env)
-    before = {execution.id for execution in backend.executions(workflow=workflow)}
+    before = {execution.id for execution in backend.executions(ExecutionFilter(workflow=workflow))}
     id = backend.start_workflow(workflow, value)
     console = Terminal(stderr=as_json)
     if id in before:
@@ -72,7 +73,7 @@ def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env
     stored = format_stored_notices(backend.stored_notices(id)[notices:], env)
     explanation: Iterable[str] = ()
     if ended.status != "SUCCEEDED":
-        runs = {run.id: run for run in backend.runs(execution=id, limit=1000)}
+        runs = {run.id: run for run in backend.runs(RunFilter(execution=id), limit=1000)}
         explanation = explain_execution(backend, ended, backend.state_history(id), runs)
     for line in [*explanation, *stored]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightferry.backend.interface import Backend
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.output import echo
 from nightferry.environments.project import Project
@@ -22,8 +23,8 @@ def stop(
     backend = open_backend(Project.find(), env)
     found = _find(backend, id)
     if found is None:
-        open_runs = [run.id for run in backend.runs(limit=100) if run.status != "STOPPED"]
-        open_executions = [found.id for found in backend.executions(limit=100) if found.status == "RUNNING"]
+        open_runs = [run.id for run in backend.runs(RunFilter(outcome="open"), limit=100)]
+        open_executions = [found.id for found in backend.executions(ExecutionFilter(outcome="open"), limit=100)]
         raise UnknownName("run or execution", id, [*open_executions, *open_runs])
     name, is_open = found
     if not is_open:

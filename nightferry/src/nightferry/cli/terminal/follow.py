@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.queries import RunFilter
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.output import echo, print_log_line
 from nightferry.cli.terminal.tail import StepProgress, Tail
@@ -78,7 +79,7 @@ class SeenExecution:
     @classmethod
     def read(cls, backend: Backend, id: str) -> SeenExecution:
         """Return the states and runs that the execution has now."""
-        runs = backend.runs(execution=id, limit=_MAX_RUNS)
+        runs = backend.runs(RunFilter(execution=id), limit=_MAX_RUNS)
         return cls(frozenset(backend.state_history(id)), frozenset(run.id for run in runs))
 
 
@@ -107,7 +108,7 @@ def follow_execution(
         nonlocal execution, states, runs
         before = (execution, states, runs)
         execution = backend.execution(id)
-        found = backend.runs(execution=execution.id, limit=_MAX_RUNS)
+        found = backend.runs(RunFilter(execution=execution.id), limit=_MAX_RUNS)
         runs = {run.id: run for run in found if run.id not in seen.runs}
         lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
         history = backend.state_history(execution.id)

@@ -24,7 +24,7 @@ def redrive(store: Store, catalog: Catalog, id: str, *, dry_run: bool = False) -
     with store.transaction():
         record = store.execution(id)
         if record is None:
-            raise UnknownName("execution", id, [execution.id for execution in store.executions(None, 5)])
+            raise UnknownName("execution", id, [execution.id for execution in store.executions(limit=5)])
         request_checks.check_alone(catalog, record, store.open_execution_ids(record.workflow))
         try:
             machine, written = restore_machine(store, record)

@@ -27,7 +27,7 @@ def redrive_run(store: Store, catalog: Catalog, id: str, *, dry_run: bool = Fals
     with store.transaction():
         record = store.run(id)
         if record is None:
-            raise UnknownName("run", id, [run.id for run in store.runs(None, None, 5)])
+            raise UnknownName("run", id, [run.id for run in store.runs(limit=5)])
         repeat = store.run_by_token(f"{_PREFIX}{id}")
         planned = repeat is not None and repeat.run.status == "QUEUED" and repeat.run.not_before is not None
         known = None if repeat is None or planned else repeat.run.id

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.interface import ExecutionSummary, WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time
@@ -45,19 +45,19 @@ class Executions(StoreFile):
     def execution(self, id: str) -> WorkflowExecution | None:
         """Return an execution by its ID, or None."""
         row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
-        return None if row is None else parse_execution(row)
+        return None if row is None else _parse_execution(row)
 
     def execution_by_token(self, token: str) -> WorkflowExecution | None:
         """Return the execution that a start request or state with this token created, or None."""
         row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
-        return None if row is None else parse_execution(row)
+        return None if row is None else _parse_execution(row)
 
     def open_children(self, parent: str) -> dict[str, WorkflowExecution]:
         """Return the open executions that an execution started and waited for, by token."""
         rows = self._db.execute(
             "SELECT * FROM execution WHERE status = 'RUNNING' AND started_by = ?", (f"child:{parent}",)
         )
-        return {row["token"]: parse_execution(row) for row in rows}
+        return {row["token"]: _parse_execution(row) for row in rows}
 
     def open_orphans(self) -> list[WorkflowExecution]:
         """Return the open executions whose waiting parent has ended."""
@@ -65,21 +65,13 @@ class Executions(StoreFile):
             "SELECT * FROM execution AS child WHERE status = 'RUNNING' AND started_by LIKE 'child:%' AND NOT EXISTS"
             " (SELECT 1 FROM execution WHERE id = substr(child.started_by, 7) AND status = 'RUNNING')"
         )
-        return [parse_execution(row) for row in rows]
+        return [_parse_execution(row) for row in rows]
 
     def definition(self, id: str) -> dict[str, Any]:
         """Return the definition with which an execution started."""
         row = self._db.execute("SELECT definition FROM execution WHERE id = ?", (id,)).fetchone()
         definition: dict[str, Any] = json.loads(row["definition"])
         return definition
-
-    def executions(self, workflow: str | None, limit: int) -> list[WorkflowExecution]:
-        """Return executions, newest first."""
-        rows = self._db.execute(
-            "SELECT * FROM execution WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2",
-            (workflow, limit),
-        )
-        return [parse_execution(row) for row in rows]
 
     def open_execution_ids(self, workflow: str) -> list[str]:
         """Return the IDs of a workflow's open executions, oldest first."""
@@ -108,7 +100,7 @@ class Executions(StoreFile):
     def open_executions(self) -> list[WorkflowExecution]:
         """Return the open executions, oldest first."""
         rows = self._db.execute("SELECT * FROM execution WHERE status = 'RUNNING' ORDER BY started_at, rowid")
-        return [parse_execution(row) for row in rows]
+        return [_parse_execution(row) for row in rows]
 
     def add_events(self, id: str, first: int, events: Iterable[HistoryEvent]) -> None:
         """Append events to an execution's history, the first at index ``first``."""
@@ -147,15 +139,27 @@ class Executions(StoreFile):
 
     def executions_with_notice_due(self) -> list[WorkflowExecution]:
         """Return the executions whose failure notice is due."""
-        return [parse_execution(row) for row in self._db.execute("SELECT * FROM execution WHERE notice_due = 1")]
+        return [_parse_execution(row) for row in self._db.execute("SELECT * FROM execution WHERE notice_due = 1")]
 
     def mark_notice_added(self, id: str) -> None:
         """Record that an execution's failure notice is no longer due."""
         self._db.execute("UPDATE execution SET notice_due = 0 WHERE id = ?", (id,))
 
 
-def parse_execution(row: sqlite3.Row) -> WorkflowExecution:
-    """Return the execution of a row."""
+def parse_summary(row: sqlite3.Row) -> ExecutionSummary:
+    """Return the execution of a row without its data."""
+    return ExecutionSummary(
+        id=row["id"],
+        workflow=row["workflow"],
+        status=row["status"],
+        started_at=parse_time(row["started_at"]),
+        stopped_at=parse_optional_time(row["stopped_at"]),
+        error=row["error"],
+        cause=row["cause"],
+    )
+
+
+def _parse_execution(row: sqlite3.Row) -> WorkflowExecution:
     return WorkflowExecution(
         id=row["id"],
         workflow=row["workflow"],

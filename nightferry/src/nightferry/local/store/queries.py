@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from nightferry.backend.interface import TaskRun, WorkflowExecution
-from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
-from nightferry.local.store.executions import parse_execution
+from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.local.store.executions import parse_summary
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.runs import parse_run
 from nightferry.local.store.times import format_time, parse_time
@@ -24,16 +24,17 @@ EXAMINED = 100_000
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _RUN_TEXTS = ("id", "command", "environment", "started_by", "reason")
-_EXECUTION_TEXTS = ("id", "input", "error", "cause", "started_by")
+_EXECUTION_COLUMNS = "id, workflow, status, started_at, stopped_at, error, cause"
 
 _Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
 class _Query:
-    """The parts of a statement: the table, its column of time, the condition, and the expression of the text search."""
+    """The parts of a statement. ``time`` is the column that orders the table; ``matches`` is the search for text."""
 
     table: str
+    columns: str
     time: str
     where: str
     values: tuple[str, ...]
@@ -44,28 +45,28 @@ class _Query:
 class Queries(StoreFile):
     """Pages and counts of runs and executions."""
 
-    def find_runs(self, wanted: RunFilter, before: Cursor | None = None, limit: int = 100) -> Page[TaskRun]:
+    def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """Return the next ``limit`` runs after the cursor ``before``, newest first."""
         return self._find(_query_runs(wanted, before), limit, lambda row: parse_run(row).run)
 
-    def count_runs(self, wanted: RunFilter, limit: int = 10_000) -> Count:
+    def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """Return the number of runs, counted up to ``limit``."""
         return self._count(_query_runs(wanted, None), limit)
 
-    def find_executions(
-        self, wanted: ExecutionFilter, before: Cursor | None = None, limit: int = 100
-    ) -> Page[WorkflowExecution]:
+    def executions(
+        self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[ExecutionSummary]:
         """Return the next ``limit`` executions after the cursor ``before``, newest first."""
-        return self._find(_query_executions(wanted, before), limit, parse_execution)
+        return self._find(_query_executions(wanted, before), limit, parse_summary)
 
-    def count_executions(self, wanted: ExecutionFilter, limit: int = 10_000) -> Count:
+    def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
         """Return the number of executions, counted up to ``limit``."""
         return self._count(_query_executions(wanted, None), limit)
 
     def _find(self, query: _Query, limit: int, parse: Callable[[sqlite3.Row], _Entry]) -> Page[_Entry]:
         examined = EXAMINED if query.texts else limit
         rows = self._db.execute(
-            f"SELECT *, {query.matches} AS matches FROM {query.table} WHERE {query.where}"
+            f"SELECT {query.columns}, {query.matches} AS matches FROM {query.table} WHERE {query.where}"
             f" ORDER BY {query.time} DESC, id DESC LIMIT ?",
             (*query.texts, *query.values, examined + 1),
         )
@@ -93,18 +94,19 @@ class Queries(StoreFile):
 
 def _query_runs(wanted: RunFilter, before: Cursor | None) -> _Query:
     equal = {"task": wanted.task, "execution": wanted.execution, "outcome": wanted.outcome}
-    return _build_query("run", "created_at", _RUN_TEXTS, equal, wanted, before)
+    return _build_query("run", "*", "created_at", _RUN_TEXTS, equal, wanted, before)
 
 
 def _query_executions(wanted: ExecutionFilter, before: Cursor | None) -> _Query:
     equal = {"workflow": wanted.workflow, "outcome": wanted.outcome}
-    return _build_query("execution", "started_at", _EXECUTION_TEXTS, equal, wanted, before)
+    return _build_query("execution", _EXECUTION_COLUMNS, "started_at", ("id",), equal, wanted, before)
 
 
 def _build_query(
     table: str,
+    columns: str,
     time: str,
-    columns: tuple[str, ...],
+    texts: tuple[str, ...],
     equal: dict[str, str | None],
     wanted: RunFilter | ExecutionFilter,
     before: Cursor | None,
@@ -121,12 +123,13 @@ def _build_query(
     if wanted.since is not None:
         conditions.append(f"{time} >= ?")
         values.append(format_time(wanted.since))
-    found = " OR ".join(f"instr(lower(coalesce({column}, '')), lower(?)) > 0" for column in columns)
+    found = " OR ".join(f"instr(lower(coalesce({column}, '')), lower(?)) > 0" for column in texts)
     return _Query(
         table,
+        columns,
         time,
         " AND ".join(conditions),
         tuple(values),
         f"({found})" if wanted.text else "1",
-        (wanted.text,) * len(columns) if wanted.text else (),
+        (wanted.text,) * len(texts) if wanted.text else (),
     )

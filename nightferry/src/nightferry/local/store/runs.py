@@ -152,15 +152,6 @@ class Runs(StoreFile):
         ).fetchone()
         return bool(row[0])
 
-    def runs(self, task: str | None, execution: str | None, limit: int) -> list[TaskRun]:
-        """Return runs, newest first."""
-        rows = self._db.execute(
-            "SELECT * FROM run WHERE (?1 IS NULL OR task = ?1) AND (?2 IS NULL OR execution = ?2)"
-            " ORDER BY created_at DESC, rowid DESC LIMIT ?3",
-            (task, execution, limit),
-        )
-        return [parse_run(row).run for row in rows]
-
 
 def parse_run(row: sqlite3.Row) -> RunRecord:
     """Return the record of a row."""
