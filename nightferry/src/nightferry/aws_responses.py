@@ -11,6 +11,7 @@ response without one raises UnusableResponse.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,11 +22,13 @@ from nightferry.errors import NightferryError, needs_extra
 with needs_extra("aws"):
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
+    from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:
     import boto3
     from botocore.model import OperationModel, Shape
 
+_INTEGER = re.compile("-?[0-9]{1,18}")
 # S3 sends the last two headers, other services the first one.
 _REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
 
@@ -136,7 +139,7 @@ def _check(operation_model: OperationModel, response_dict: dict[str, Any], **_: 
     if _has_request_id(response_dict["headers"]) or (isinstance(body, bytes) and b"equestId>" in body):
         # 204 is success without a body, as Lambda's DeleteFunction responds.
         if status < 300 and status != 204 and isinstance(body, bytes) and not _is_complete(operation_model, body):
-            raise ResponseParserError("The body is not a JSON object.")
+            raise ResponseParserError("The body is not JSON in the form of the model.")
     elif status >= 500:
         response_dict["body"] = b""
     else:
@@ -150,15 +153,51 @@ def _has_request_id(headers: Mapping[str, str]) -> bool:
 
 
 def _is_complete(operation_model: OperationModel, body: bytes) -> bool:
-    """Return False if the body should be a JSON object, but is not."""
+    """Return False if the body should be JSON in the form of the model, but is not."""
     shape = operation_model.output_shape
     is_json = "json" in (operation_model.service_model.resolved_protocol or "")
     if not is_json or shape is None or not shape.members or "payload" in shape.serialization:
         return True
     try:
-        return isinstance(json.loads(body), dict)
-    except ValueError:
+        found = json.loads(body.decode())
+        return isinstance(found, dict) and _fits(found, shape)
+    except (ValueError, RecursionError):
         return False
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Return True if botocore can parse the value by the model: it raises unrelated errors for another form.
+
+    A scalar may have another type than in the model, because not all servers keep to it; ``_read`` converts it.
+    """
+    if value is None:
+        return True
+    match shape.type_name:
+        case "structure" if shape.is_document_type:
+            return True
+        case "structure":
+            names = ((member.serialization.get("name", name), member) for name, member in shape.members.items())
+            return isinstance(value, dict) and all(_fits(value.get(name), member) for name, member in names)
+        case "list":
+            return isinstance(value, list) and all(_fits(item, shape.member) for item in value)
+        case "map":
+            return isinstance(value, dict) and all(_fits(item, shape.value) for item in value.values())
+        case "timestamp":
+            return _is_time(value)
+        case "integer" | "long":
+            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            return whole or (isinstance(value, str) and _INTEGER.fullmatch(value) is not None)
+    return isinstance(value, str | int | float)
+
+
+def _is_time(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return False
+    try:
+        parse_timestamp(value)
+    except (ValueError, OverflowError, OSError, RuntimeError):
+        return False
+    return True
 
 
 def _read(value: Any, shape: Shape | None, name: str) -> Any:
@@ -169,6 +208,10 @@ def _read(value: Any, shape: Shape | None, name: str) -> Any:
             return Response(value, found, name)
         case list(), "list":
             return [_read(item, found.member, f"{name}[]") for item in value if item is not None]
+        case str() | float(), "integer" | "long":
+            return int(value)
+        case int() | float(), "string":
+            return str(value)
         case dict(), "map":
             return {key: _read(item, found.value, f"{name}[]") for key, item in value.items() if item is not None}
     return value

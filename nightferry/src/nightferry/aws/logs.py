@@ -45,7 +45,7 @@ class _Event:
 
         CloudWatch's event IDs are decimal numbers that increase with time. The IDs of other servers may not be numbers.
         """
-        return int(self.id) if self.id.isdigit() else self.timestamp
+        return int(self.id) if self.id.isascii() and self.id.isdecimal() and len(self.id) < 100 else self.timestamp
 
 
 @dataclass

@@ -106,8 +106,9 @@ def find_failed_step(history: Sequence[HistoryEvent]) -> str | None:
         if event.type == "EvaluationFailed" and details.get("state"):
             return str(details["state"])
         if event.type.endswith("StateEntered"):
-            return str(details["name"])
-        event = events.get(event.previous_event_id)
+            return str(details.get("name", ""))
+        before = events.get(event.previous_event_id)
+        event = before if before is not None and before.id < event.id else None
     unfinished = [state for state in state_history(history) if state.exited_at is None or state.failed]
     return unfinished[-1].name if unfinished else None
 
@@ -133,12 +134,19 @@ def explain_cause(cause: str) -> str:
     return f"Task {family or '(unknown)'} {end}" + "".join(f": {'. '.join(reasons)}" for _ in reasons[:1]) + "."
 
 
+def _list_tasks(output: Any) -> list[str]:
+    """Return the IDs of the ECS tasks in the output of a call; none if it started no tasks."""
+    try:
+        return [parse_arn_id(str(task["TaskArn"])) for task in json.loads(output)["Tasks"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
 def _record_event(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:
     if event.type in _SCHEDULED:
         state.attempts += 1
     elif event.type == "TaskSubmitted":
-        tasks = json.loads(details.get("output") or "{}").get("Tasks", [])
-        state.runs += [parse_arn_id(str(task["TaskArn"])) for task in tasks if "TaskArn" in task]
+        state.runs += _list_tasks(details.get("output"))
     elif event.type in _FAILED:
         state.failed, state.error = True, details.get("error")
     elif event.type in _SUCCEEDED:

@@ -27,17 +27,17 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
-from nightferry.environments import setting_checks
+from nightferry.environments import setting_checks, toml_text
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.recipients import Recipients
+from nightferry.environments.toml_text import NotToml
 from nightferry.errors import EnvironmentFileError
 
 FOLDER = "environments"
@@ -91,8 +91,8 @@ def load(name: str, catalog: Catalog, project: Path) -> Environment:
 def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     """Return the environment that ``text`` describes; ``file`` is for messages only. Raises EnvironmentFileError."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = toml_text.loads(text)
+    except NotToml as error:
         raise EnvironmentFileError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
         if key not in _KEYS:

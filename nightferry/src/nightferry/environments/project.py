@@ -7,7 +7,6 @@ import os
 import shlex
 import stat
 import sys
-import tomllib
 import traceback
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import STATE_VARIABLE
+from nightferry.environments import toml_text
 from nightferry.environments.environment import Environment, load
 from nightferry.environments.private_paths import format_owner, is_trusted_owner
 from nightferry.errors import CatalogFailed, CatalogNotFound, NightferryError
@@ -157,8 +157,8 @@ def _read_tool_table(folder: Path) -> dict[str, str]:
     try:
         if status.st_size > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, PermissionError) as error:
+        document = toml_text.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, PermissionError) as error:
         if not is_trusted_owner(status):
             return {}
         if isinstance(error, PermissionError):

@@ -143,9 +143,13 @@ def _flatten(value: Any, path: str, flat: dict[str, str | int | float]) -> None:
         case int() | float():
             flat[path[:255]] = value
         case str():
-            flat[path[:255]] = value.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
+            flat[path[:255]] = value.encode("utf-8", "replace")[:_MAX_TEXT_BYTES].decode(errors="ignore")
         case _:
-            flat[path[:255]] = json.dumps(value, ensure_ascii=False).encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
+            flat[path[:255]] = (
+                json.dumps(value, ensure_ascii=False)
+                .encode("utf-8", "replace")[:_MAX_TEXT_BYTES]
+                .decode(errors="ignore")
+            )
 
 
 def _make_events_url() -> str | None:

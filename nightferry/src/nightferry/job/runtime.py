@@ -118,7 +118,7 @@ def read_ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -
     try:
         with urllib.request.urlopen(address + path, timeout=_METADATA_TIMEOUT_SECONDS) as response:  # noqa: S310  # http:// only
             found = json.load(response)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

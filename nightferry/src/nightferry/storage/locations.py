@@ -5,9 +5,10 @@ A location must not contain ``.`` or ``..``, so that untrusted names cannot lead
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from nightferry.storage.errors import InvalidLocation
 
@@ -22,6 +23,9 @@ class S3Location:
 
 Location = S3Location | Path
 
+# Not a byte of a file's name that is not UTF-8, which Python represents by U+DC80 to U+DCFF.
+_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
 
 def parse(uri: str) -> Location:
     """Parse a location. Raises InvalidLocation."""
@@ -32,7 +36,10 @@ def parse(uri: str) -> Location:
         _check(key, uri)
         return S3Location(bucket, key)
     if uri.startswith("file://"):
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # an incomplete IPv6 address
+            parts = SplitResult("file", "?", "", "", "")
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
             raise InvalidLocation(
                 f"'{uri}' is not a file on this machine. Write file:///absolute/path, percent-encoded."
@@ -48,8 +55,8 @@ def join(folder_uri: str, *parts: str) -> str:
     parse(folder_uri)
     pieces = [folder_uri.rstrip("/")]
     for part in parts:
-        if not part or part.startswith("/") or "\0" in part:
-            raise InvalidLocation(f"'{part}' is not a valid name below '{folder_uri}'.")
+        if not part or part.startswith("/") or "\0" in part or _LONE_SURROGATE.search(part):
+            raise InvalidLocation(f"{part!r} is not a valid name below '{folder_uri}'.")
         _check(part, f"{folder_uri} … {part}")
         pieces.append(quote(part, errors="surrogateescape") if folder_uri.startswith("file://") else part)
     return "/".join(pieces)

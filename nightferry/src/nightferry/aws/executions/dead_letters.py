@@ -59,6 +59,9 @@ class DeadLetter:
     """Retries the start and returns a description of it. Raises NotStarted and the errors of Aws.translate_errors."""
 
 
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, IncompleteResponse)
+"""The errors of reading a message in an unknown form."""
+
 QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
 """The short names of the queues that a deployment may have, apart from those of notices to chats: TOPIC-CHAT."""
 
@@ -145,11 +148,11 @@ class Queue:
             name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
         }
         system = message.get("Attributes", {})
-        sent_at_ms = int(system.get("SentTimestamp", 0))
-        receives = int(system.get("ApproximateReceiveCount", 1))
+        sent_at_ms = _parse_number(system.get("SentTimestamp", "0"))
+        receives = _parse_number(system.get("ApproximateReceiveCount", "1"))
         try:
             source, reason, retry = self._recognize(message, attributes, sent_at_ms, receives)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, IncompleteResponse) as error:
+        except _UNREADABLE as error:
             source, reason = "unrecognized message", type(error).__name__
             retry = _reject_unrecognized
         return DeadLetter(message["MessageId"], message["ReceiptHandle"], source, reason, sent_at_ms, receives, retry)
@@ -213,7 +216,7 @@ class Queue:
         if response.get("FunctionError"):
             try:
                 message = json.loads(response["Payload"].read()).get("errorMessage", "")
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 message = ""
             raise NotStarted(f"The function failed again: {message or response['FunctionError']}")
         return f"function {function} succeeded"
@@ -275,6 +278,11 @@ class Queue:
             if earlier := outcomes.find_id_by_starter(format_started_by(tokens), since):
                 return f"{earlier}, started by an earlier redrive"
         return start(self.aws, target, tokens, self.clock)
+
+
+def _parse_number(text: object) -> int:
+    digits = str(text)
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else 0
 
 
 def _list_objects(payload: Any) -> str:

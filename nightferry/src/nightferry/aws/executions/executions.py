@@ -244,4 +244,8 @@ def _matches(wanted: ExecutionFilter, item: Any) -> bool:
 
 
 def _parse_json(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    """Return the value of JSON; other text, which only a damaged response has, as it is."""
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return text

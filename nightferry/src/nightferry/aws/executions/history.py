@@ -105,6 +105,6 @@ def find_tasks(history: Iterable[HistoryEvent]) -> Iterator[dict[str, Any]]:
 def _parse_json(text: object) -> dict[str, Any]:
     try:
         value = json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

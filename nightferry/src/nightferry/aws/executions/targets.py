@@ -183,7 +183,7 @@ def _find_input(target: dict[str, Any], body: str) -> str:
     """Return the target's input from the body of a dead letter: overrides of a task, or input of a state machine."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotStarted(f"The message is not JSON. {_INSPECT}") from None
     if "EcsParameters" not in target:
         request = to_ecs_keys(content) if isinstance(content, dict) else {}

@@ -94,7 +94,7 @@ class Journal:
                         return file.stem, made
             except (BlockingIOError, FileNotFoundError):
                 continue
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 # The process was killed while it wrote the file, which is before the call.
                 file.unlink(missing_ok=True)
         return None

@@ -90,9 +90,10 @@ class Outcomes:
 def _parse_detail(message: str) -> Mapping[str, Any] | None:
     try:
         detail = json.loads(message).get("detail")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return detail if isinstance(detail, dict) and "taskArn" in detail else None
+    known = isinstance(detail, dict) and "taskArn" in detail and isinstance(detail.get("version", 0), int)
+    return detail if known else None
 
 
 def _keep_latest(details: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

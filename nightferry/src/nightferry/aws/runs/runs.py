@@ -37,18 +37,20 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
     if name is None:
         return None
     container = _find_container(task, name)
+    overrides = _read_object(task, "overrides")
     override: Mapping[str, Any] = next(
-        (o for o in task.get("overrides", {}).get("containerOverrides", []) if o.get("name") == name), {}
+        (o for o in _read_objects(overrides, "containerOverrides") if o.get("name") == name), {}
     )
-    variables = {item.get("name"): item.get("value") for item in override.get("environment", [])}
+    variables = {str(item.get("name")): item.get("value") for item in _read_objects(override, "environment")}
+    args = override.get("command")
     execution = variables.get(EXECUTION_VARIABLE)
     stopped = task.get("lastStatus") == "STOPPED"
     arn = str(task["taskArn"])
     return TaskRun(
         id=parse_arn_id(arn),
         task=name,
-        status=cast(RunStatus, task.get("lastStatus", "PROVISIONING")),
-        args=tuple(override.get("command", ())),
+        status=cast(RunStatus, str(task.get("lastStatus", "PROVISIONING"))),
+        args=tuple(map(str, args)) if isinstance(args, list) else (),
         started_by=str(task.get("startedBy", "")),
         execution=None if execution is None else str(execution).rpartition(":")[2],
         created_at=parse_time(task.get("createdAt")) or parse_time(task.get("startedAt")) or datetime.now(UTC),
@@ -56,22 +58,39 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         stopped_at=parse_time(task.get("stoppedAt")),
         exit_code=_read_exit_code(task, container) if stopped else None,
         reason=_read_reason(task, container) if stopped else None,
-        stop_code=task.get("stopCode") if stopped else None,
+        stop_code=_read_stop_code(task) if stopped else None,
         links=_make_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
-        env={str(key): str(value) for key, value in variables.items() if key not in IDENTIFYING_VARIABLES},
-        cpu=_parse_size(task.get("overrides", {}).get("cpu")),
-        memory=_parse_size(task.get("overrides", {}).get("memory")),
+        env={key: str(value) for key, value in variables.items() if key not in IDENTIFYING_VARIABLES},
+        cpu=_parse_size(overrides.get("cpu")),
+        memory=_parse_size(overrides.get("memory")),
         attempt=_parse_size(variables.get(ATTEMPT_VARIABLE)) or 1,
     )
 
 
 def _parse_size(value: object) -> int | None:
-    return int(str(value)) if str(value).isdecimal() else None
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def _read_object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a member of a task, empty if it is not an object. A task in an event or a cause has no checked form."""
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _read_objects(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    found = value.get(name)
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _read_stop_code(task: Mapping[str, Any]) -> str | None:
+    code = task.get("stopCode")
+    return None if code is None else str(code)
 
 
 def _find_container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     # The order of containers is not promised, and GuardDuty adds one.
-    return next((c for c in task.get("containers", []) if c.get("name") == name), {})
+    return next((c for c in _read_objects(task, "containers") if c.get("name") == name), {})
 
 
 def _read_exit_code(task: Mapping[str, Any], container: Mapping[str, Any]) -> int | None:
@@ -79,7 +98,8 @@ def _read_exit_code(task: Mapping[str, Any], container: Mapping[str, Any]) -> in
 
     If ECS reports success for a container that its host or its memory ended, return the code of the signal.
     """
-    code: int | None = container.get("exitCode")
+    found = container.get("exitCode")
+    code = found if isinstance(found, int) else None
     reasons = f"{task.get('stoppedReason')} {container.get('reason')}"
     if not code and OUT_OF_MEMORY.lower() in reasons.lower():
         return ExitCode.KILLED  # ECS may report 0 or nothing (aws/amazon-ecs-agent#2467).
@@ -99,7 +119,9 @@ def _read_reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str |
 
 
 def _make_console_links(arn: str, stream: str, log_group: str) -> dict[str, str]:
-    _, partition, _, region, _, _ = arn.split(":", 5)
+    _, partition, _, region, *rest = arn.split(":", 5) if arn.count(":") > 4 else ("", "", "", "")
+    if not rest:
+        return {}
     host = f"{region}.{_CONSOLES.get(partition, _CONSOLES['aws'])}"
     cluster = arn.split("/")[1] if arn.count("/") > 1 else "default"
 
@@ -114,14 +136,17 @@ def _make_console_links(arn: str, stream: str, log_group: str) -> dict[str, str]
 
 
 def parse_time(value: object) -> datetime | None:
-    """Return the time in UTC, from a datetime (boto3), ISO 8601 (events) or milliseconds (histories)."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC)
-        case int() | float():
-            return datetime.fromtimestamp(value / 1000, UTC)
-        case str() if value:
-            return datetime.fromisoformat(value).astimezone(UTC)
+    """Return the time in UTC, from a datetime (boto3), ISO 8601 (events) or milliseconds (histories), or None."""
+    try:
+        match value:
+            case datetime():
+                return value.astimezone(UTC)
+            case int() | float():
+                return datetime.fromtimestamp(value / 1000, UTC)
+            case str() if value:
+                return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):  # not a time, or out of range
+        return None
     return None
 
 

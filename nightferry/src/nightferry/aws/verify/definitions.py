@@ -17,7 +17,7 @@ def find_difference(template: Json, text: str) -> str | None:
     """
     try:
         definition = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "its beginning: it is not JSON"
     return _compare(template, definition, "")
 

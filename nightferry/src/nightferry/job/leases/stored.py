@@ -54,5 +54,5 @@ def _decode_state(data: bytes, uri: str) -> LeaseState | None:
         owner, runs, successor = LeaseState.parse_holder(fields["holder"])
         times = [datetime.fromisoformat(fields[key]) for key in ("acquired_at", "renewed_at", "expires_at")]
         return LeaseState(owner, runs, successor, *times)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise LeaseError(f"{uri} is not a lease. Delete the object while no run is in progress.") from None

@@ -92,13 +92,14 @@ def _get_function_name(call: ResourceCall) -> str:
 
 def _parse_outcome(resource: str, response: bytes, code: int | None) -> Outcome:
     try:
-        result: dict[str, Any] = json.loads(response)
-    except ValueError:
+        result = json.loads(response)
+        if "errorType" not in result:
+            output = result["output"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         end = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return TaskFailed("Lambda.Unknown", f"The callable's process ended without a result ({end}).")
     if "errorType" in result:
         return TaskFailed(result["errorType"], json.dumps(result))
-    output = result["output"]
     if resource == INVOKE:
         return TaskSucceeded({"ExecutedVersion": "$LATEST", "Payload": output, "StatusCode": 200})
     return TaskSucceeded(output)

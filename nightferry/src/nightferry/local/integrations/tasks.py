@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -129,4 +130,4 @@ def _to_milliseconds(time: datetime | None) -> int | None:
 
 
 def _parse_number(text: Any) -> int | None:
-    return int(text) if text is not None and str(text).isdigit() else None
+    return int(str(text)) if re.fullmatch("[0-9]{1,9}", str(text)) else None

@@ -116,7 +116,7 @@ class Executions(StoreFile):
         for row in rows:
             try:
                 history.append(HistoryEvent.from_json(json.loads(row["event"])))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 problem = f"Cannot read event {len(history) + 1} of execution {id} in {self.file} ({error!r})."
                 raise HistoryDamaged(problem, history) from error
         return history

@@ -98,7 +98,7 @@ class StoreFile:
         self._db.row_factory = sqlite3.Row
         try:
             self._prepare(busy_timeout)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._db.close()
             if isinstance(error, StoreDamaged):
                 raise

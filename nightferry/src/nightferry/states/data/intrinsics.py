@@ -14,7 +14,7 @@ from functools import lru_cache
 from nightferry.states.data import paths
 from nightferry.states.data.errors import StatesError
 from nightferry.states.data.intrinsic_functions import FUNCTIONS, InvalidArguments
-from nightferry.states.data.payload import Json, dumps, loads
+from nightferry.states.data.payload import Json, NotJson, dumps, loads
 from nightferry.states.data.scope import Scope
 
 MAX_NESTING = 10
@@ -102,7 +102,7 @@ def parse(text: str) -> FunctionCall:
 _FUNCTION = re.compile(r"\s*(States\.[A-Za-z0-9]+)\s*\(")
 _STRING = re.compile(r"\s*'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _UNKNOWN_ESCAPE = re.compile(r"""(?:[^\\]|\\['"{}\\])*?(\\[^'"{}\\])""", re.DOTALL)
-_NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(?=[,)])")
+_NUMBER = re.compile(r"\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*(?=[,)])")
 _WORD = re.compile(r"\s*(true|false|null)\s*(?=[,)])")
 _SPACE = re.compile(r"\s*")
 
@@ -155,7 +155,10 @@ class _Parser:
             # The template of States.Format keeps its backslashes, because \{} in it is not a placeholder.
             return LiteralArgument(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
         if (match := self.match(_NUMBER)) is not None or (match := self.match(_WORD)) is not None:
-            return LiteralArgument(loads(match[1]))
+            try:
+                return LiteralArgument(loads(match[1]))
+            except NotJson as problem:
+                raise self.fail(f"{problem}") from None
         return self.parse_call(depth + 1)
 
     def parse_path(self) -> paths.Path:

@@ -18,7 +18,7 @@ from jlens import JlensError
 from nightferry.states.data.jsonata_pool import POOL, OutOfMemory, OutOfTime
 from nightferry.states.data.jsonata_worker import compile_expression
 from nightferry.states.data.path_names import QUOTED, choose_name, read_name
-from nightferry.states.data.payload import Json, loads
+from nightferry.states.data.payload import Json, NotJson, loads
 
 Matches = frozenset[tuple[int, str]]
 """For each regular expression of a filter, by its number, the texts that it matches."""
@@ -26,14 +26,15 @@ Matches = frozenset[tuple[int, str]]
 Predicate = Callable[[Json, Matches], bool]
 Select = Callable[[list[Json]], list[Json]]
 _MISSING: Any = object()
+_MAX_NESTING = 30
 _NAME = r"\.([^\s.\[\]()<>=!&|,~]+)"
-_BRACKETS = rf"\.?\[\s*(?:({QUOTED})|(-?\d+))\s*\]"
+_BRACKETS = rf"\.?\[\s*(?:({QUOTED})|(-?[0-9]{{1,10}}))\s*\]"
 _PART = re.compile(f"{_NAME}|{_BRACKETS}", re.DOTALL)
 _TOKEN = re.compile(
     r"\s*(?:(?P<op>&&|\|\||==|!=|<=|>=|=~|<|>|!|\(|\))"
     rf"|(?P<path>@(?:{_NAME}|{_BRACKETS})*)"
     r"|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
-    r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+    r"|(?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<regex>/(?:[^/\\]|\\.)+/i?)"
     r"|(?P<list>\[[^\]]*\])"
     r"|(?P<word>[A-Za-z]+))"
@@ -95,6 +96,7 @@ class _Parser:
         self.text = text
         self.at = at
         self.regexes: list[_Regex] = []
+        self.depth = 0
 
     def peek(self) -> re.Match[str]:
         match = _TOKEN.match(self.text, self.at)
@@ -126,6 +128,15 @@ class _Parser:
         return parts[0] if len(parts) == 1 else lambda item, matches: all(part(item, matches) for part in parts)
 
     def parse_not(self) -> Predicate:
+        if self.depth > _MAX_NESTING:
+            raise FilterSyntaxError(f"more than {_MAX_NESTING} nested operators", self.at)
+        self.depth += 1
+        try:
+            return self.parse_nested()
+        finally:
+            self.depth -= 1
+
+    def parse_nested(self) -> Predicate:
         if self.take("!"):
             inner = self.parse_not()
             return lambda item, matches: not inner(item, matches)
@@ -182,13 +193,11 @@ class _Parser:
                 return lambda item: _find(item, keys)
             case "string":
                 value = re.sub(r"\\(.)", r"\1", text[1:-1])
-            case "number":
-                value = loads(text)
-            case "list":
+            case "number" | "list":
                 try:
                     value = loads(text.replace("'", '"'))
-                except ValueError:
-                    raise FilterSyntaxError("invalid list", self.at) from None
+                except NotJson:
+                    raise FilterSyntaxError(f"invalid {kind}", self.at) from None
             case "word" if text in constants:
                 value = constants[text]
             case _:

@@ -143,8 +143,9 @@ _END: Json = object()
 _ROOT = re.compile(r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)?")
 _NAME = re.compile(r"[^\s.\[\]()'\"$@*,:?~^]+")
 _QUOTED = re.compile(QUOTED, re.DOTALL)
-_INTEGER = re.compile(r"\s*(-?\d+)\s*")
-_SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?")
+_DIGITS = "-?[0-9]{1,10}"
+_INTEGER = re.compile(rf"\s*({_DIGITS})\s*")
+_SLICE = re.compile(rf"\s*({_DIGITS})?\s*:\s*({_DIGITS})?\s*(?::\s*({_DIGITS})?\s*)?")
 
 FUNCTIONS: dict[str, Callable[[Json], Json]] = {
     "length": len,

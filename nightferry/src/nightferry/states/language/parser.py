@@ -116,7 +116,9 @@ def _read_value(definition: Any, workflow_type: model.WorkflowType) -> tuple[mod
 
 
 def _parse_program(fields: Fields, language: Language) -> model.Program:
-    start = fields.read_text("StartAt", required=True) or ""
+    start = fields.read_text("StartAt", required=True)
+    if start == "":
+        fields.report("StartAt", "The name of the first state is empty.")
     states: dict[str, model.State] = {}
     for name, state in fields.read_object("States", required=True).items():
         path = f"{fields.path}.States{format_member(name)}"
@@ -130,7 +132,7 @@ def _parse_program(fields: Fields, language: Language) -> model.Program:
             states[name] = parsed
     if fields.source.get("States") == {}:
         fields.report("States", "A state machine must have at least one state.")
-    return model.Program(start, states)
+    return model.Program(start or "", states)
 
 
 def _parse_state(name: str, fields: Fields, default: Language) -> model.State | None:

@@ -77,4 +77,4 @@ def get_details_key(kind: str) -> str:
         return "stateEnteredEventDetails"
     if kind.endswith("StateExited"):
         return "stateExitedEventDetails"
-    return f"{kind[0].lower()}{kind[1:]}EventDetails"
+    return f"{kind[:1].lower()}{kind[1:]}EventDetails"

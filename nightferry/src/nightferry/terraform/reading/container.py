@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nightferry.environments.aws_resources import AwsResources
-from nightferry.terraform.reading.expansion import expand
+from nightferry.terraform.reading.expansion import expand, reading_files
 from nightferry.terraform.reading.expected import name_attributes
 from nightferry.terraform.reading.values import decode
 
@@ -19,13 +19,15 @@ def find_variables(
         NightferryError: The files cannot be expanded.
     """
     family = resources.naming.family(task)
-    found = expand(files, f"ecs-tasks/{resources.environment.name}", name_attributes(resources))
-    (definition,) = (one for one in found if one.type == "aws_ecs_task_definition" and one.name == family)
-    (container,) = (one for one in decode(definition.arguments["container_definitions"]) if one["name"] == task)
-    return (
-        {one["name"]: _unescape(one["value"]) for one in container.get("environment", [])},
-        {one["name"]: one["valueFrom"] for one in container.get("secrets", [])},
-    )
+    folder = f"ecs-tasks/{resources.environment.name}"
+    with reading_files(folder):
+        found = expand(files, folder, name_attributes(resources))
+        (definition,) = (one for one in found if one.type == "aws_ecs_task_definition" and one.name == family)
+        (container,) = (one for one in decode(definition.arguments["container_definitions"]) if one["name"] == task)
+        return (
+            {one["name"]: _unescape(one["value"]) for one in container.get("environment", [])},
+            {one["name"]: one["valueFrom"] for one in container.get("secrets", [])},
+        )
 
 
 def _unescape(text: str) -> str:

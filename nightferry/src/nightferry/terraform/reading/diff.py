@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.terraform.files import Files
-from nightferry.terraform.reading.expansion import expand
+from nightferry.terraform.reading.expansion import expand, reading_files
 from nightferry.terraform.reading.permissions import describe_change, find_policies, find_role_policies
 from nightferry.terraform.reading.values import as_list, decode, to_json
 
@@ -32,21 +32,26 @@ class Change:
 
 
 def diff(old: Files, new: Files, environment: str) -> list[Change]:
-    """Return the changes of an environment from ``old`` to ``new``, each with the modules that it calls."""
+    """Return the changes of an environment from ``old`` to ``new``, each with the modules that it calls.
+
+    Raises:
+        NightferryError: The files cannot be read.
+    """
     folder = f"ecs-tasks/{environment}"
-    before, after = _merge(old, folder), _merge(new, folder)
-    return [
-        *_compare("task", _find_tasks(old, folder), _find_tasks(new, folder), _describe_task),
-        *_compare(
-            "schedule", _find_modules(before, "schedule_"), _find_modules(after, "schedule_"), _describe_schedule
-        ),
-        *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
-        *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
-        *_compare("role to", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
-        *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
-        *_compare("module", _find_module_files(old, before), _find_module_files(new, after), _describe_files),
-        *_compare("", _find_others(before), _find_others(after), _describe_attributes),
-    ]
+    with reading_files(folder):
+        before, after = _merge(old, folder), _merge(new, folder)
+        return [
+            *_compare("task", _find_tasks(old, folder), _find_tasks(new, folder), _describe_task),
+            *_compare(
+                "schedule", _find_modules(before, "schedule_"), _find_modules(after, "schedule_"), _describe_schedule
+            ),
+            *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
+            *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
+            *_compare("role to", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
+            *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
+            *_compare("module", _find_module_files(old, before), _find_module_files(new, after), _describe_files),
+            *_compare("", _find_others(before), _find_others(after), _describe_attributes),
+        ]
 
 
 def format_markdown(changes: list[Change], environment: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from posixpath import normpath
@@ -40,6 +41,7 @@ _NAME_ARGUMENTS = (
     "queue_url",
     "description",
 )
+_MAX_INSTANCES = 1_000  # of a resource with count
 _META_ARGUMENTS = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
 
 Attributes = Callable[[str, str, str], str | None]
@@ -72,12 +74,26 @@ def expand(files: Mapping[str, str], folder: str, attributes: Attributes = _leav
     Raises:
         NightferryError: A module has no files or cannot be expanded.
     """
-    return list(Module(files, folder, "", attributes=attributes).iterate_resources("resource"))
+    with reading_files(folder):
+        return list(Module(files, folder, "", attributes=attributes).iterate_resources("resource"))
 
 
 def expand_data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
     """Return the data sources of the configuration in ``folder`` and of its modules."""
-    return list(Module(files, folder, "").iterate_resources("data"))
+    with reading_files(folder):
+        return list(Module(files, folder, "").iterate_resources("data"))
+
+
+@contextmanager
+def reading_files(folder: str) -> Iterator[None]:
+    """Raise NightferryError for files that Terraform would not accept, and for a nesting without end."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise NightferryError(
+            f"The Terraform files in {folder} cannot be read: {error}. Create them again with nightferry synth, or "
+            "check them with terraform validate."
+        ) from error
 
 
 @dataclass(eq=False)
@@ -185,6 +201,8 @@ class Module:
         if isinstance(number, Unknown):
             yield self._make_resource(address, kind, body, self, number.text)
             return
+        if not 0 <= number <= _MAX_INSTANCES:
+            raise NightferryError(f"{address} has count {number}. Only up to {_MAX_INSTANCES} can be expanded.")
         for index in range(number):
             at = f"{address}[{index}]" if "count" in body else address
             yield self._make_resource(at, kind, body, NestedScope({"count": {"index": index}}, self))
@@ -205,6 +223,8 @@ class Module:
             return Unknown.from_expression(f"{'data.' if mode == 'data' else ''}{kind}.{name}"), 0
         value = self._evaluate_attribute(mode, kind, name, body, rest[0])
         used = len(steps) - len(rest) + 1
+        if many is not None and not 0 <= many <= _MAX_INSTANCES:
+            return Unknown.from_expression(f"{kind}.{name}"), 0
         return ([value] * many if many is not None else value), used
 
     def _evaluate_attribute(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.terraform.reading.expansion import Resource, expand
+from nightferry.terraform.reading.expansion import Resource, expand, reading_files
 from nightferry.terraform.reading.values import decode, to_json
 
 Json = Any
@@ -42,10 +42,12 @@ def build_inventory(files: Mapping[str, str], environment: str) -> Inventory:
     Raises:
         NightferryError: The files cannot be expanded.
     """
-    found = expand(files, f"ecs-tasks/{environment}")
-    counts: dict[tuple[str, str], int | str] = dict(Counter((one.type, one.name) for one in found))
-    counts |= {(one.type, one.name): one.count for one in found if one.count}
-    return Inventory(dict(sorted(counts.items())), _find_roles(found), _find_containers(found))
+    folder = f"ecs-tasks/{environment}"
+    with reading_files(folder):
+        found = expand(files, folder)
+        counts: dict[tuple[str, str], int | str] = dict(Counter((one.type, one.name) for one in found))
+        counts |= {(one.type, one.name): one.count for one in found if one.count}
+        return Inventory(dict(sorted(counts.items())), _find_roles(found), _find_containers(found))
 
 
 def format_lines(listed: Inventory) -> Iterator[str]:

@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from nightferry.terraform.files import Files
-from nightferry.terraform.reading.expansion import expand_data_sources
+from nightferry.terraform.reading.expansion import expand_data_sources, reading_files
 from nightferry.terraform.reading.values import as_list, to_json
 
 Json = Any
@@ -54,15 +54,16 @@ class Permission:
 
 def find_policies(files: Files, folder: str) -> dict[str, set[Permission]]:
     """Return the permissions of each policy document of an environment and of its modules."""
-    return {
-        _name_document(found.address): {
-            permission
-            for statement in as_list(to_json(dict(found.arguments)).get("statement", []))
-            for permission in split(statement)
+    with reading_files(folder):
+        return {
+            _name_document(found.address): {
+                permission
+                for statement in as_list(to_json(dict(found.arguments)).get("statement", []))
+                for permission in split(statement)
+            }
+            for found in expand_data_sources(files, folder)
+            if found.type == "aws_iam_policy_document"
         }
-        for found in expand_data_sources(files, folder)
-        if found.type == "aws_iam_policy_document"
-    }
 
 
 def find_role_policies(files: Files, folder: str) -> dict[str, set[Permission]]:

@@ -92,7 +92,8 @@ Node = Literal | Template | Traversal | Call | Operation | Conditional | Items |
 
 _LEVELS = (("||",), ("&&",), ("==", "!="), ("<=", ">=", "<", ">"), ("+", "-"), ("*", "/", "%"))
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
-_NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[0-9]{1,100}(\.[0-9]{1,100})?([eE][+-]?[0-9]{1,3})?")
+_MAX_NESTING = 50
 _PLAIN = re.compile(r'[^$%"\\]+')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
@@ -113,6 +114,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._depth = 0
 
     def parse_template(self, *, quoted: bool) -> Template:
         """Parse up to the end of the text, or up to the closing quotation mark."""
@@ -144,6 +146,14 @@ class _Parser:
         return Template(tuple(parts))
 
     def _parse_expression(self) -> Node:
+        self._depth += 1
+        if self._depth > _MAX_NESTING:
+            self._fail("less deeply nested expressions")
+        node = self._parse_condition()
+        self._depth -= 1
+        return node
+
+    def _parse_condition(self) -> Node:
         condition = self._parse_operation(0)
         if not self._accept("?"):
             return condition
@@ -160,10 +170,15 @@ class _Parser:
         return left
 
     def _parse_unary(self) -> Node:
-        for sign in ("!", "-"):
-            if self._accept(sign):
-                return Operation(sign, (self._parse_unary(),))
-        return self._parse_steps(self._parse_primary())
+        signs = []
+        while sign := next((sign for sign in ("!", "-") if self._accept(sign)), None):
+            signs.append(sign)
+        if len(signs) > _MAX_NESTING:
+            self._fail("fewer operators")
+        node = self._parse_steps(self._parse_primary())
+        for sign in reversed(signs):
+            node = Operation(sign, (node,))
+        return node
 
     def _parse_steps(self, of: Node) -> Node:
         steps: list[str | Node | None] = []

@@ -52,7 +52,7 @@ def evaluate_text(text: str, scope: NameResolver) -> Value:
         return text
     try:
         return evaluate(syntax.parse_template(text), scope)
-    except syntax.UnsupportedSyntax:
+    except (syntax.UnsupportedSyntax, *_EVALUATION_ERRORS):  # Terraform would report an error too
         return Unknown.from_template(text)
 
 
@@ -164,7 +164,7 @@ def _evaluate_template(values: list[Value], parts: Sequence[str | Node]) -> Valu
 
 
 def _format_text(value: Value) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(to_json(value))
 
 
 def _traverse(root: str | Node, steps: Sequence[str | Node | None], scope: NameResolver) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -70,14 +71,15 @@ def read_periods(keys: Keyring, public_keys: bytes) -> list[Period]:
     output = keys.run(["--with-colons", "--fixed-list-mode", "--show-keys"], public_keys)
     # The fields are those of doc/DETAILS in the source code of GnuPG, section "Format of the colon listings". The
     # fingerprint follows its key.
-    for fields in (line.split(":") for line in output.decode(errors="replace").splitlines()):
+    current: Period | None = None
+    for fields in (line.split(":") + [""] * 12 for line in output.decode(errors="replace").splitlines()):
         if fields[0] in ("pub", "sub"):
             start = _read_time(fields[5]) or datetime.min.replace(tzinfo=UTC)
             current = Period(fingerprint, start, _read_time(fields[6]), fields[1] == "r")
             if fields[0] == "pub":
                 primary = None
             encrypts = "e" in fields[11]
-        elif fields[0] == "fpr":
+        elif fields[0] == "fpr" and current is not None:
             if primary is None:
                 fingerprint = fields[9]
                 primary = current = replace(current, fingerprint=fingerprint)
@@ -102,4 +104,4 @@ def select_period(periods: Sequence[Period], now: datetime) -> tuple[Period, dat
 
 
 def _read_time(text: str) -> datetime | None:
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
+    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch("[0-9]{1,10}", text) else None

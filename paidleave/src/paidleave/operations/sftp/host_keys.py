@@ -103,7 +103,7 @@ def _parse_key(words: list[str]) -> HostKey | None:
         data = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
         return None
-    if data[4 : 4 + int.from_bytes(data[:4], "big")] != name.encode():
+    if data[4 : 4 + int.from_bytes(data[:4], "big")] != name.encode("utf-8", "replace"):
         return None
     if name in SIGNATURE_ALGORITHMS:
         try:

@@ -48,7 +48,7 @@ def load_private_key(text: str, passphrase: str | None) -> paramiko.PKey:
     lines = [line.strip() for line in block[0].splitlines()]
     if len(lines) < 3:
         raise SftpFailed("SFTP_PRIVATE_KEY has lost its line ends. Store the file as it is, with several lines.")
-    key = _load("\n".join(lines).encode(), block[1], passphrase)
+    key = _load("\n".join(lines).encode("utf-8", "surrogateescape"), block[1], passphrase)
     text = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     match key:
         case RSAPrivateKey():
@@ -69,7 +69,7 @@ def _load(block: bytes, label: str, passphrase: str | None) -> Key:
             is_encrypted = True
             if passphrase is None:
                 raise SftpFailed("SFTP_PRIVATE_KEY has a passphrase. Set SFTP_PRIVATE_KEY_PASSPHRASE.") from None
-            key = load(block, passphrase.encode())
+            key = load(block, passphrase.encode("utf-8", "surrogateescape"))
     except ValueError:
         if is_encrypted:
             raise SftpFailed(

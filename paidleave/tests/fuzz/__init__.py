@@ -1,0 +1,1 @@
+"""The parsers and readers of the jobs, and their fuzz."""
