@@ -38,28 +38,63 @@ ECS_TASK = stopped()["detail"]
 EVENTS = [
     {"id": 1, "timestamp": 1795.0, "type": "ExecutionStarted", "executionStartedEventDetails": {"input": "{}"}},
     {"id": 2, "timestamp": 1795.1, "type": "TaskStateEntered", "stateEnteredEventDetails": {"name": "load"}},
-    {"id": 3, "previousEventId": 2, "timestamp": 1795.2, "type": "TaskSubmitted", "taskSubmittedEventDetails":
-        {"resourceType": "ecs", "resource": "runTask.sync", "output": json.dumps({"Tasks": [TASK]})}},
-    {"id": 4, "previousEventId": 3, "timestamp": 1795.3, "type": "TaskFailed",
-        "taskFailedEventDetails": {"resourceType": "ecs", "resource": "x", "error": "E", "cause": json.dumps(TASK)}},
-    {"id": 5, "previousEventId": 4, "timestamp": 1795.4, "type": "ExecutionFailed",
-        "executionFailedEventDetails": {"error": "E", "cause": "c"}},
-]  # fmt: skip
+    {
+        "id": 3,
+        "previousEventId": 2,
+        "timestamp": 1795.2,
+        "type": "TaskSubmitted",
+        "taskSubmittedEventDetails": {
+            "resourceType": "ecs",
+            "resource": "runTask.sync",
+            "output": json.dumps({"Tasks": [TASK]}),
+        },
+    },
+    {
+        "id": 4,
+        "previousEventId": 3,
+        "timestamp": 1795.3,
+        "type": "TaskFailed",
+        "taskFailedEventDetails": {"resourceType": "ecs", "resource": "x", "error": "E", "cause": json.dumps(TASK)},
+    },
+    {
+        "id": 5,
+        "previousEventId": 4,
+        "timestamp": 1795.4,
+        "type": "ExecutionFailed",
+        "executionFailedEventDetails": {"error": "E", "cause": "c"},
+    },
+]
 API_TASK = {
     **{key: value for key, value in ECS_TASK.items() if key != "version"},
     "createdAt": 1795.5,
     "stoppedAt": 1796,
 }
 OPERATIONS: dict[str, tuple[str, str, Any, Callable[[Any], Any]]] = {
-    "DescribeTasks": ("ecs", "DescribeTasks", {"tasks": [API_TASK], "failures": []}, lambda response: [
-        runs.parse_run(task, NAMING, "g") for task in response["tasks"]]),
-    "FilterLogEvents": ("logs", "FilterLogEvents", {"events": [{"eventId": "12", "timestamp": 1795, "message": "m\n"}]},
-        lambda response: [_Event.read(event).position for event in response["events"]]),
-    "GetExecutionHistory": ("stepfunctions", "GetExecutionHistory", {"events": EVENTS}, lambda response:
-        _read_history(response["events"])),
-    "ReceiveMessage": ("sqs", "ReceiveMessage", {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "{}",
-        "Attributes": {"SentTimestamp": "1795"}}]}, lambda response: [_parse_letter(m) for m in response["Messages"]]),
-}  # fmt: skip
+    "DescribeTasks": (
+        "ecs",
+        "DescribeTasks",
+        {"tasks": [API_TASK], "failures": []},
+        lambda response: [runs.parse_run(task, NAMING, "g") for task in response["tasks"]],
+    ),
+    "FilterLogEvents": (
+        "logs",
+        "FilterLogEvents",
+        {"events": [{"eventId": "12", "timestamp": 1795, "message": "m\n"}]},
+        lambda response: [_Event.read(event).position for event in response["events"]],
+    ),
+    "GetExecutionHistory": (
+        "stepfunctions",
+        "GetExecutionHistory",
+        {"events": EVENTS},
+        lambda response: _read_history(response["events"]),
+    ),
+    "ReceiveMessage": (
+        "sqs",
+        "ReceiveMessage",
+        {"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": "{}", "Attributes": {"SentTimestamp": "1795"}}]},
+        lambda response: [_parse_letter(m) for m in response["Messages"]],
+    ),
+}
 
 
 @cache
@@ -148,59 +183,129 @@ DESTINATION = {"requestContext": {"functionArn": "arn:aws:lambda:us-east-1:1:fun
 PARSERS = [
     *(
         Parser(
-            f"response to {name}", _read_response(name), _dumps(body), (ResponseParserError,
-            aws_responses.IncompleteResponse), (aws_responses, *used), Form.JSON, weight=6,
+            f"response to {name}",
+            _read_response(name),
+            _dumps(body),
+            (ResponseParserError, aws_responses.IncompleteResponse),
+            (aws_responses, *used),
+            Form.JSON,
+            weight=6,
         )
-        for (name, (_, _, body, _)), used in zip(OPERATIONS.items(), (
-            (runs,), (_Event,), (history, state_history.state_history), (dead_letters.Queue._parse,)), strict=True)
+        for (name, (_, _, body, _)), used in zip(
+            OPERATIONS.items(),
+            ((runs,), (_Event,), (history, state_history.state_history), (dead_letters.Queue._parse,)),
+            strict=True,
+        )
     ),
     Parser(
-        "state change of a task", from_text(_read_outcome), _dumps(stopped()), (), (outcomes._parse_detail, runs), Form.JSON, weight=10,
+        "state change of a task",
+        from_text(_read_outcome),
+        _dumps(stopped()),
+        (),
+        (outcomes._parse_detail, runs),
+        Form.JSON,
+        weight=10,
     ),
     Parser(
-        "dead letter of a function", from_text(_parse_letter_text), _dumps({**DESTINATION, "requestPayload": S3_EVENT,
-        "responsePayload": {"errorMessage": "m"}}, {"Type": "Notification", "Message": "m"}), (),
-        (dead_letters.Queue._parse, dead_letters.Queue._recognize, dead_letters._list_objects), Form.JSON,
+        "dead letter of a function",
+        from_text(_parse_letter_text),
+        _dumps(
+            {**DESTINATION, "requestPayload": S3_EVENT, "responsePayload": {"errorMessage": "m"}},
+            {"Type": "Notification", "Message": "m"},
+        ),
+        (),
+        (dead_letters.Queue._parse, dead_letters.Queue._recognize, dead_letters._list_objects),
+        Form.JSON,
     ),
     Parser(
-        "dead letter of a rule", from_text(lambda text: _parse_letter_text(text, RULE_ARN="arn:rule:rule/bus/name")),
-        _dumps(OBJECT_CREATED, S3_EVENT), (), (dead_letters.Queue._recognize, dead_letters._list_objects), Form.JSON,
+        "dead letter of a rule",
+        from_text(lambda text: _parse_letter_text(text, RULE_ARN="arn:rule:rule/bus/name")),
+        _dumps(OBJECT_CREATED, S3_EVENT),
+        (),
+        (dead_letters.Queue._recognize, dead_letters._list_objects),
+        Form.JSON,
     ),
     Parser(
-        "attributes of a dead letter", from_json(lambda value: _parse_letter_text("{}", **{
-            str(key): str(item) for key, item in (value.items() if isinstance(value, dict) else ())})),
-        _dumps({"SCHEDULE_ARN": "arn:aws:scheduler:us-east-1:1:schedule/example-test/nightly", "ERROR_CODE": "c",
-                "SCHEDULED_TIME": "2026-11-24T00:00:00Z", "IS_PAYLOAD_TRUNCATED": "false"}), (),
-        (dead_letters.Queue._recognize,), Form.JSON,
+        "attributes of a dead letter",
+        from_json(
+            lambda value: _parse_letter_text(
+                "{}", **{str(key): str(item) for key, item in (value.items() if isinstance(value, dict) else ())}
+            )
+        ),
+        _dumps(
+            {
+                "SCHEDULE_ARN": "arn:aws:scheduler:us-east-1:1:schedule/example-test/nightly",
+                "ERROR_CODE": "c",
+                "SCHEDULED_TIME": "2026-11-24T00:00:00Z",
+                "IS_PAYLOAD_TRUNCATED": "false",
+            }
+        ),
+        (),
+        (dead_letters.Queue._recognize,),
+        Form.JSON,
     ),
     Parser(
-        "input in a dead letter", from_text(_find_input), _dumps({"containerOverrides": [{"name": "a"}]}, {
-            "TaskDefinition": "t", "Overrides": {"Cpu": "1"}}, {"StateMachineArn": "arn:m", "Input": "{}"}),
-        (targets.NotStarted,), (targets.Target, targets._find_input, targets._read_time, runs.to_ecs_keys), Form.JSON,
+        "input in a dead letter",
+        from_text(_find_input),
+        _dumps(
+            {"containerOverrides": [{"name": "a"}]},
+            {"TaskDefinition": "t", "Overrides": {"Cpu": "1"}},
+            {"StateMachineArn": "arn:m", "Input": "{}"},
+        ),
+        (targets.NotStarted,),
+        (targets.Target, targets._find_input, targets._read_time, runs.to_ecs_keys),
+        Form.JSON,
     ),
     Parser(
-        "event of a rule", from_json(_from_rule), _dumps(OBJECT_CREATED), (targets.NotStarted,),
-        (targets.Target, targets._read_time), Form.JSON,
+        "event of a rule",
+        from_json(_from_rule),
+        _dumps(OBJECT_CREATED),
+        (targets.NotStarted,),
+        (targets.Target, targets._read_time),
+        Form.JSON,
     ),
     Parser(
-        "lines of a log", from_text(_read_lines), lambda: [b'{"message": "m", "level": "ERROR"}\ntext\n'
-        b'{"message": "r", "event": "result", "result": {"a": 1}}'], (), (log_lines,), weight=20,
+        "lines of a log",
+        from_text(_read_lines),
+        lambda: [b'{"message": "m", "level": "ERROR"}\ntext\n{"message": "r", "event": "result", "result": {"a": 1}}'],
+        (),
+        (log_lines,),
+        weight=20,
     ),
-    Parser("cause of a step", from_text(state_history.explain_cause), _dumps(TASK), (), (state_history.explain_cause,),
-        Form.JSON),
-    Parser("output of an execution", from_text(executions._parse_json), _dumps({"a": 1}), (), (executions._parse_json,)),
+    Parser(
+        "cause of a step",
+        from_text(state_history.explain_cause),
+        _dumps(TASK),
+        (),
+        (state_history.explain_cause,),
+        Form.JSON,
+    ),
+    Parser(
+        "output of an execution", from_text(executions._parse_json), _dumps({"a": 1}), (), (executions._parse_json,)
+    ),
     Parser("output of a task", from_text(history._parse_json), _dumps({"Tasks": [TASK]}), (), (history._parse_json,)),
     Parser(
-        "ARN", from_text(lambda text: (parse_arn_id(text), parse_repeat(text), NAMING.task(text))),
-        lambda: [b"arn:aws:ecs:us-east-1:123456789012:task/c/0123", b"retry/0123456789abcdef0123456789ab"], (),
+        "ARN",
+        from_text(lambda text: (parse_arn_id(text), parse_repeat(text), NAMING.task(text))),
+        lambda: [b"arn:aws:ecs:us-east-1:123456789012:task/c/0123", b"retry/0123456789abcdef0123456789ab"],
+        (),
         (parse_arn_id, parse_repeat, Naming.task),
     ),
     Parser(
-        "journal of calls", _find_unanswered, _dumps({"digest": "d", "at": "2999-11-24T00:00:00+00:00"}), (),
-        (Journal._find_unanswered,), Form.JSON, weight=3,
+        "journal of calls",
+        _find_unanswered,
+        _dumps({"digest": "d", "at": "2999-11-24T00:00:00+00:00"}),
+        (),
+        (Journal._find_unanswered,),
+        Form.JSON,
+        weight=3,
     ),
     Parser(
-        "deployed definition", from_text(lambda text: definitions.find_difference({"StartAt": "${x}", "a": ["b"]}, text)),
-        _dumps({"StartAt": "y", "a": ["b"]}), (), (definitions,), Form.JSON,
+        "deployed definition",
+        from_text(lambda text: definitions.find_difference({"StartAt": "${x}", "a": ["b"]}, text)),
+        _dumps({"StartAt": "y", "a": ["b"]}),
+        (),
+        (definitions,),
+        Form.JSON,
     ),
-]  # fmt: skip
+]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr
 
+from nightferry.backend.queries import Cursor
 from nightferry.catalog import checks, references, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
@@ -129,90 +130,211 @@ name = "x"
 catalog = "app.catalog:catalog"
 """
 _LINES = (
-    "name: Zebulonia Quixworth, ssn=078-05-1120", '{"first_name": "Zebulonia", "count": 7, "path": "/a/b"}',
-    "Bearer abcdef password=hunter2 user:pw@host 123456789 (123) 45-6789", "key 'ssn' = '078051120'; <name>Ann</name>",
-)  # fmt: skip
+    "name: Zebulonia Quixworth, ssn=078-05-1120",
+    '{"first_name": "Zebulonia", "count": 7, "path": "/a/b"}',
+    "Bearer abcdef password=hunter2 user:pw@host 123456789 (123) 45-6789",
+    "key 'ssn' = '078051120'; <name>Ann</name>",
+)
 PARSERS = [
     Parser(
-        "schedule expression", from_text(_fire), _texts("cron(0/15 8-18 ? * MON-FRI *)", "cron(30 20 L * ? 2026-2030)",
-        "rate(5 minutes)", "at(2026-12-24T20:30:00)", "cron(0 0 15W JAN,JUL ? *)", "cron(0 1 ? * 2#3 *)",
-        "cron(0 1 ? 2 6L *)"), (expressions.InvalidExpression,), (expressions,), weight=30,
+        "cursor of a page",
+        from_text(Cursor.parse),
+        _texts("2026-11-24T20:30:00.000001Z~0123abcd"),
+        (ValueError,),
+        (Cursor.parse.__func__,),  # type: ignore[attr-defined]
+    ),
+    Parser(
+        "schedule expression",
+        from_text(_fire),
+        _texts(
+            "cron(0/15 8-18 ? * MON-FRI *)",
+            "cron(30 20 L * ? 2026-2030)",
+            "rate(5 minutes)",
+            "at(2026-12-24T20:30:00)",
+            "cron(0 0 15W JAN,JUL ? *)",
+            "cron(0 1 ? * 2#3 *)",
+            "cron(0 1 ? 2 6L *)",
+        ),
+        (expressions.InvalidExpression,),
+        (expressions,),
+        weight=30,
         words=(b"L", b"W", b"#", b"?", b"*/", b"SUN", b"-", b",", b"2199"),
     ),
     Parser(
-        "time of an option", from_text(lambda text: times.parse_time("--since", text)),
-        _texts("90s", "15m", "3d", "2026-11-24T20:30:00+05:00", "2026-11-24", "2026-W48-2T10"), (NightferryError,),
-        (times,), weight=30,
+        "time of an option",
+        from_text(lambda text: times.parse_time("--since", text)),
+        _texts("90s", "15m", "3d", "2026-11-24T20:30:00+05:00", "2026-11-24", "2026-W48-2T10"),
+        (NightferryError,),
+        (times,),
+        weight=30,
     ),
     Parser(
         "times of a backfill",
         from_text(lambda text: backfill._parse("--from", text, ZoneInfo("America/New_York"), NOW, whole_day=True)),
-        _texts("2026-11-24", "9999-12-31", "2h"), (NightferryError,), (backfill._parse,), weight=10,
+        _texts("2026-11-24", "9999-12-31", "2h"),
+        (NightferryError,),
+        (backfill._parse,),
+        weight=10,
     ),
     Parser(
-        "scheduled time", from_text(parse_scheduled_time), _texts("2026-11-24T20:30:00Z", "2026-11-24T20:30:00+01:00"),
-        (ValueError,), (parse_scheduled_time,), weight=10,
+        "scheduled time",
+        from_text(parse_scheduled_time),
+        _texts("2026-11-24T20:30:00Z", "2026-11-24T20:30:00+01:00"),
+        (ValueError,),
+        (parse_scheduled_time,),
+        weight=10,
     ),
     Parser(
-        "environment on AWS", from_text(_parse_environment), _texts(ENVIRONMENT, ENVIRONMENT + NOTICES),
-        (EnvironmentFileError,), (environment, recipients, setting_checks, aws_settings), weight=6, max_bytes=8192, words=(
-        b"[aws]\n", b"[[aws]]\n", b"settings = 1\n", b'engine = "x"\n', b"a.b.c = 1\n", b"1979-05-27", b"inf", b"nan", b"'''", b'"""',
-    )),
-    Parser(
-        "local environment", from_text(_parse_local), _texts(_LOCAL), (EnvironmentFileError,), (environment,),
-        weight=20, max_bytes=8192, words=(b"[engine]\n", b"settings = 1\n", b"[settings.x]\n", b"= 1e400\n"),
+        "environment on AWS",
+        from_text(_parse_environment),
+        _texts(ENVIRONMENT, ENVIRONMENT + NOTICES),
+        (EnvironmentFileError,),
+        (environment, recipients, setting_checks, aws_settings),
+        weight=6,
+        max_bytes=8192,
+        words=(
+            b"[aws]\n",
+            b"[[aws]]\n",
+            b"settings = 1\n",
+            b'engine = "x"\n',
+            b"a.b.c = 1\n",
+            b"1979-05-27",
+            b"inf",
+            b"nan",
+            b"'''",
+            b'"""',
+        ),
     ),
     Parser(
-        "pyproject.toml", _read_project, _texts(_PROJECT), (NightferryError,), (project._read_tool_table,),
-        disk=64 * 1024, weight=6,
+        "local environment",
+        from_text(_parse_local),
+        _texts(_LOCAL),
+        (EnvironmentFileError,),
+        (environment,),
+        weight=20,
+        max_bytes=8192,
+        words=(b"[engine]\n", b"settings = 1\n", b"[settings.x]\n", b"= 1e400\n"),
     ),
     Parser(
-        "settings from variables", from_json(_load_variables), _texts(json.dumps({
-            "LIMIT": "5", "SHARE": "0.25", "NAMES": '["a", "b"]', "TABLE": '{"a": 1}', "DRY": "true",
-            "DAY": "2026-11-24T00:00:00Z", "PASSWORD": "Hunter2Secret"})), (BadSettings,), (settings, command_line),
-        Form.JSON, personal=("Hunter2Secret",), weight=2,
+        "pyproject.toml",
+        _read_project,
+        _texts(_PROJECT),
+        (NightferryError,),
+        (project._read_tool_table,),
+        disk=64 * 1024,
+        weight=6,
     ),
     Parser(
-        "settings from arguments", from_text(_load_arguments),
-        _texts("--limit=5\n--share\n0.25\n--names=[\"a\"]\n--dry\n--day=2026-11-24"), (BadSettings,),
-        (command_line,), weight=2,
+        "settings from variables",
+        from_json(_load_variables),
+        _texts(
+            json.dumps(
+                {
+                    "LIMIT": "5",
+                    "SHARE": "0.25",
+                    "NAMES": '["a", "b"]',
+                    "TABLE": '{"a": 1}',
+                    "DRY": "true",
+                    "DAY": "2026-11-24T00:00:00Z",
+                    "PASSWORD": "Hunter2Secret",
+                }
+            )
+        ),
+        (BadSettings,),
+        (settings, command_line),
+        Form.JSON,
+        personal=("Hunter2Secret",),
+        weight=2,
     ),
     Parser(
-        "words of nightferry run", from_text(_rewrite), _texts("load\n--env\ntest\n--limit=3\n--\n--x", "load"),
-        (NightferryError,), (task_options,), weight=10, words=(b"\n--env\n", b"\n--\n", b"\n--", b"\nload\n"),
+        "settings from arguments",
+        from_text(_load_arguments),
+        _texts('--limit=5\n--share\n0.25\n--names=["a"]\n--dry\n--day=2026-11-24'),
+        (BadSettings,),
+        (command_line,),
+        weight=2,
     ),
     Parser(
-        "values at a start", from_json(_check_values), _texts('{"LIMIT": "3", "S3_KEY": "in/a.csv"}'), (),
-        (start_values.find_value_problems, start_values._validate, start_values._decode), Form.JSON, weight=6,
-    ),
-    Parser("references", from_json(_substitute), _texts(
-        '{"a": "${bucket:files}/in", "b": ["${subnets}", "$${x}"], "${setting:k}": 1}'), (), (references,), Form.JSON,
-        (b"${a:b}", b"$${", b"${"), weight=20,
+        "words of nightferry run",
+        from_text(_rewrite),
+        _texts("load\n--env\ntest\n--limit=3\n--\n--x", "load"),
+        (NightferryError,),
+        (task_options,),
+        weight=10,
+        words=(b"\n--env\n", b"\n--\n", b"\n--", b"\nload\n"),
     ),
     Parser(
-        "location", from_text(locations.parse), _texts("s3://bucket/a/b.txt", "file:///tmp/a%20b", "/tmp/a"),
-        (InvalidLocation,), (locations.parse, locations._check, locations._parse_path), weight=30,
+        "values at a start",
+        from_json(_check_values),
+        _texts('{"LIMIT": "3", "S3_KEY": "in/a.csv"}'),
+        (),
+        (start_values.find_value_problems, start_values._validate, start_values._decode),
+        Form.JSON,
+        weight=6,
+    ),
+    Parser(
+        "references",
+        from_json(_substitute),
+        _texts('{"a": "${bucket:files}/in", "b": ["${subnets}", "$${x}"], "${setting:k}": 1}'),
+        (),
+        (references,),
+        Form.JSON,
+        (b"${a:b}", b"$${", b"${"),
+        weight=20,
+    ),
+    Parser(
+        "location",
+        from_text(locations.parse),
+        _texts("s3://bucket/a/b.txt", "file:///tmp/a%20b", "/tmp/a"),
+        (InvalidLocation,),
+        (locations.parse, locations._check, locations._parse_path),
+        weight=30,
         words=(b"s3://", b"file://", b"//", b"%00", b"%2e%2e", b"@", b"[", b"?x", b"#"),
     ),
     Parser("name below a folder", from_text(_join), _texts("a\nb c.txt", "é/x"), (InvalidLocation,), (locations.join,)),
     Parser(
-        "pattern of keys", from_text(checks.find_pattern_problem), _texts("in/*", "a/b/*.csv"), (),
+        "pattern of keys",
+        from_text(checks.find_pattern_problem),
+        _texts("in/*", "a/b/*.csv"),
+        (),
         (checks.find_pattern_problem,),
     ),
-    Parser("--input", from_text(options.parse_input), _texts('{"a": [1, 2]}'), (NightferryError,), (options.parse_input,)),
     Parser(
-        "LOGGING_LEVEL", from_text(logs.parse_levels), _texts("a.b=DEBUG,INFO,x = warn"), (), (logs.parse_levels,),
+        "--input", from_text(options.parse_input), _texts('{"a": [1, 2]}'), (NightferryError,), (options.parse_input,)
     ),
     Parser(
-        "redaction of a text", from_text(redact), _texts(*_LINES), (), (Redactor, numbers, personal), weight=10,
+        "LOGGING_LEVEL",
+        from_text(logs.parse_levels),
+        _texts("a.b=DEBUG,INFO,x = warn"),
+        (),
+        (logs.parse_levels,),
+    ),
+    Parser(
+        "redaction of a text",
+        from_text(redact),
+        _texts(*_LINES),
+        (),
+        (Redactor, numbers, personal),
+        weight=10,
         words=(b"name: ", b"ssn=", b"<name>", b"</name>", b"(", b"password=", b'{"name": "', b"078-05-1120", b"  "),
     ),
-    Parser("redaction of a value", from_json(redact_value), _texts(*_LINES[1:2]), (), (Redactor.redact_value,),
-        Form.JSON, weight=10,
+    Parser(
+        "redaction of a value",
+        from_json(redact_value),
+        _texts(*_LINES[1:2]),
+        (),
+        (Redactor.redact_value,),
+        Form.JSON,
+        weight=10,
     ),
     Parser(
-        "name of an environment", from_text(new_environment._check_name)
-        if hasattr(new_environment, "_check_name") else from_text(lambda text: LOCAL.setting(f"a.{text}")),
-        _texts("test", "prod-2"), (NightferryError, DeclarationError), (Catalog.setting,), weight=2,
+        "name of an environment",
+        from_text(new_environment._check_name)
+        if hasattr(new_environment, "_check_name")
+        else from_text(lambda text: LOCAL.setting(f"a.{text}")),
+        _texts("test", "prod-2"),
+        (NightferryError, DeclarationError),
+        (Catalog.setting,),
+        weight=2,
     ),
-]  # fmt: skip
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -15,12 +16,19 @@ from typing import Any
 
 from nightferry import storage
 from nightferry.catalog.declarations import Secret
+from nightferry.environments import state_folder
 from nightferry.job import new_relic, result
 from nightferry.job.leases import stored
 from nightferry.job.leases.state import LeaseError, LeaseState
+from nightferry.job.logs import JsonFormatter
+from nightferry.job.runtime import Runtime
+from nightferry.job.supervision import lines as supervision_lines
+from nightferry.job.supervision import log
+from nightferry.job.supervision.log import SupervisedLog
+from nightferry.local.engine.run_output import RunEvents, RunOutput
 from nightferry.local.integrations import functions, objects
 from nightferry.local.monitoring import status_server
-from nightferry.local.services import secrets
+from nightferry.local.services import data_folders, secrets
 from nightferry.local.store import Filter, Store
 from nightferry.local.store import file as store_file
 from nightferry.local.triggers import object_content
@@ -31,7 +39,8 @@ from nightferry.testing.fuzzing.parser import Form
 
 def _read_secret(data: bytes) -> Any:
     path = secrets.get_path(Path.cwd(), "load/key")
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.touch(0o600)
     path.write_bytes(data)
     values = secrets.read_values(Path.cwd(), {"KEY": Secret("load/key")}, "task load")
     return secrets.Mask(values.values())(data)
@@ -64,9 +73,8 @@ def _watch(data: bytes) -> Any:
     root.mkdir(exist_ok=True)
     name = data.replace(b"/", b"_").replace(b"\0", b"")[:200]
     try:
-        path = os.path.join(os.fsencode(root), name)
-        with open(path, "wb") as opened:
-            opened.write(b"x")
+        path = root / os.fsdecode(name)
+        path.write_bytes(b"x")
     except OSError:
         raise Unusable from None
     try:
@@ -77,7 +85,7 @@ def _watch(data: bytes) -> Any:
         [item.name for item in storage.session().walk(f"file://{root}")]
         return found or NOTHING
     finally:
-        os.unlink(path)
+        path.unlink()
 
 
 @cache
@@ -142,28 +150,199 @@ def _dumps(*values: Any) -> Callable[[], list[bytes]]:
     return lambda: [json.dumps(value).encode() for value in values]
 
 
-_LEASE = {"holder": "owner run-1 run-2", "acquired_at": "2026-11-24T00:00:00+00:00",
-          "renewed_at": "2026-11-24T00:00:00+00:00", "expires_at": "2026-11-24T00:01:00+00:00"}  # fmt: skip
+_MESSAGES = (
+    b'{"time": "t", "message": "m", "event": "other"}\nE{"event": "started"}\nS["hunter2"]\nB\nR{"exit_code": 0}\n'
+    b'{"time": "t", "level": "INFO"}\n'
+)
+_LEASE = {
+    "holder": "owner run-1 run-2",
+    "acquired_at": "2026-11-24T00:00:00+00:00",
+    "renewed_at": "2026-11-24T00:00:00+00:00",
+    "expires_at": "2026-11-24T00:01:00+00:00",
+}
+
+
+def _read_identity(data: bytes) -> Any:
+    state = Path.cwd() / "identity"
+    state.mkdir(exist_ok=True, mode=0o700)
+    file = state / state_folder.IDENTITY_FILE
+    file.touch(0o600)
+    file.write_bytes(data)
+    identity = state_folder.read_identity(state)
+    return (identity and state_folder.find_owner(identity)) or identity
+
+
+def _read_owner(data: bytes) -> Any:
+    folder = Path.cwd() / "database"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    file = folder / data_folders._OWNER_FILE
+    file.touch(0o600)
+    file.write_bytes(data)
+    return data_folders._read_owner(folder) or NOTHING
+
+
+@cache
+def _make_log() -> SupervisedLog:
+    formatter = JsonFormatter(Runtime.read("task", {"NIGHTFERRY_RUN_ID": "r"}))
+    return SupervisedLog(formatter, os.open(os.devnull, os.O_WRONLY))
+
+
+def _supervise(data: bytes) -> Any:
+    """Read what the process of a job sends on the channel of its runtime, and what it prints."""
+    log = _make_log()
+    for start in range(0, len(data), 700):
+        log.add_messages(data[start : start + 700])
+        log.add_output(start // 700 % 2, data[start : start + 700])
+    log.end_output()
+    return log
+
+
+class _NoStore:
+    """A store that keeps nothing."""
+
+    def add_event(self, *_: object) -> None: ...
+
+    def add_lines(self, *_: object) -> None: ...
+
+
+def _store_output(data: bytes) -> Any:
+    async def store() -> Any:
+        events, output = RunEvents(_NoStore(), "r"), RunOutput(_NoStore(), "r", secrets.Mask(["hunter2"]))  # type: ignore[arg-type]
+        for each in (events, output):
+            reader = asyncio.StreamReader()
+            reader.feed_data(data)
+            reader.feed_eof()
+            await each.store(reader)
+        return events.skip_reason
+
+    return asyncio.run(store()) or NOTHING
+
+
 PARSERS = [
-    Parser("file of a secret", _read_secret, lambda: [b"hunter2-secret\n", b"line one\r\nline two\n"],
-        (secrets.MissingSecret,), (secrets.read_values, secrets.Mask), weight=3, disk=256 * 1024,
-        personal=("hunter2-secret",)),
-    Parser("store's file", _open_store, lambda: [_make_store()], (store_file.StoreUnusable, sqlite3.DatabaseError),
-        (store_file.StoreFile.__init__, store_file.StoreFile._prepare), weight=0.3, max_bytes=1 << 20, disk=4 << 20),
-    Parser("name of an object", _watch, lambda: ["in é b.txt".encode(), b"a+b%20.csv"], (), (FolderWatch._list,
-        object_content.compute_version), weight=3, garbage=(b"",)),
-    Parser("request to the engine", _request, lambda: [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
-        b"GET /health?a=%20 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"], (),
-        (status_server.create_server,), weight=0.3, words=(b"\r\n\r\n", b"Content-Length: 9999999\r\n", b"HTTP/2.0")),
-    Parser("key of an object for a workflow", from_json(_read_object), _dumps({"Key": "a"}, {"Key": "b/c"}), (),
-        (objects._read,), Form.JSON, (b"../", b"\\u0000"), weight=3),
-    Parser("result of a callable", _parse_outcome, _dumps({"output": 1}, {"errorType": "E", "errorMessage": "m"}), (),
-        (functions._parse_outcome,), Form.JSON),
+    Parser(
+        "identity of a state folder",
+        _read_identity,
+        _dumps({"token": "0123456789abcdef" * 2, "path": "/nowhere", "inode": 7}),
+        (state_folder.IdentityLost,),
+        (state_folder.read_identity, state_folder.find_owner),
+        Form.JSON,
+        weight=3,
+    ),
+    Parser(
+        "owner of a database",
+        _read_owner,
+        _dumps({"service": "database", "token": "0123456789abcdef" * 2, "state": "/nowhere"}),
+        (),
+        (data_folders._read_owner,),
+        Form.JSON,
+        weight=3,
+    ),
+    Parser(
+        "messages and output of a job",
+        _supervise,
+        lambda: [
+            _MESSAGES,
+            b'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: x\n-----BEGIN X KEY-----\n',
+        ],
+        (),
+        (log, supervision_lines),
+        words=(
+            b'E{"event": "ended"}\n',
+            b"S[1]\n",
+            b'{"time": "',
+            b"-----BEGIN PRIVATE KEY-----\n",
+            b"\nB\n",
+            b"\nR{}\n",
+        ),
+        garbage=(b"",),
+        weight=3,
+    ),
+    Parser(
+        "events of a run",
+        _store_output,
+        lambda: [
+            b'{"event": "skipped", "message": "busy"}\n{"event": "ended"}\n',
+            b'{"event": "skipped", "message": "m"}\nE2',
+        ],
+        (),
+        (RunEvents, RunOutput.store, RunOutput._add),
+        weight=3,
+    ),
+    Parser(
+        "file of a secret",
+        _read_secret,
+        lambda: [b"hunter2-secret\n", b"line one\r\nline two\n"],
+        (secrets.MissingSecret,),
+        (secrets.read_values, secrets.Mask),
+        weight=3,
+        disk=256 * 1024,
+        personal=("hunter2-secret",),
+    ),
+    Parser(
+        "store's file",
+        _open_store,
+        lambda: [_make_store()],
+        (store_file.StoreUnusable, sqlite3.DatabaseError),
+        (store_file.StoreFile.__init__, store_file.StoreFile._prepare),
+        weight=0.3,
+        max_bytes=1 << 20,
+        disk=4 << 20,
+    ),
+    Parser(
+        "name of an object",
+        _watch,
+        lambda: ["in é b.txt".encode(), b"a+b%20.csv"],
+        (),
+        (FolderWatch._list, object_content.compute_version),
+        weight=3,
+        garbage=(b"",),
+    ),
+    Parser(
+        "request to the engine",
+        _request,
+        lambda: [
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+            b"GET /health?a=%20 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+        ],
+        (),
+        (),  # the library's parser runs in a thread
+        weight=0.3,
+        words=(b"\r\n\r\n", b"Content-Length: 9999999\r\n", b"HTTP/2.0"),
+    ),
+    Parser(
+        "key of an object for a workflow",
+        from_json(_read_object),
+        _dumps({"Key": "a"}, {"Key": "b/c"}),
+        (),
+        (objects._read,),
+        Form.JSON,
+        (b"../", b"\\u0000"),
+        weight=3,
+    ),
+    Parser(
+        "result of a callable",
+        _parse_outcome,
+        _dumps({"output": 1}, {"errorType": "E", "errorMessage": "m"}),
+        (),
+        (functions._parse_outcome,),
+        Form.JSON,
+    ),
     Parser("lease", _decode_lease, _dumps(_LEASE), (LeaseError,), (stored._decode_state, LeaseState), Form.JSON),
-    Parser("result of a job", from_json(result.convert_result), _dumps({"rows": 7, "by": {"a": [1, "b"]}}),
-        (result.InvalidResult,), (result,), Form.JSON),
-    Parser("report for New Relic", from_json(lambda value: new_relic.flatten_report(value if isinstance(value, dict)
-        else {"a": value})), _dumps({"rows": 7, "by": {"a": [1, "b"]}}), (), (new_relic.flatten_report,
-        new_relic._flatten), Form.JSON),
-]  # fmt: skip
+    Parser(
+        "result of a job",
+        from_json(result.convert_result),
+        _dumps({"rows": 7, "by": {"a": [1, "b"]}}),
+        (result.InvalidResult,),
+        (result,),
+        Form.JSON,
+    ),
+    Parser(
+        "report for New Relic",
+        from_json(lambda value: new_relic.flatten_report(value if isinstance(value, dict) else {"a": value})),
+        _dumps({"rows": 7, "by": {"a": [1, "b"]}}),
+        (),
+        (new_relic.flatten_report, new_relic._flatten),
+        Form.JSON,
+    ),
+]

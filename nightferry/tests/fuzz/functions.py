@@ -24,10 +24,21 @@ from tests.lambdas.test_task_retry import stopped
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 os.environ.update(
-    TRIGGER="on-file", TASK_DEFINITION="load", CLUSTER="c", CONTAINER="load", SUBNETS="a,b", SECURITY_GROUPS="g",
-    EVENT_LOG_GROUP="events", SCHEDULE_GROUP="retries", FUNCTION_ROLE="r", LICENSE_KEY_PARAMETER="/p", ROLE="r",
-    DEAD_LETTERS="d", DEAD_LETTER_QUEUE="d", SCHEDULE_ROLE="r",
-)  # fmt: skip
+    TRIGGER="on-file",
+    TASK_DEFINITION="load",
+    CLUSTER="c",
+    CONTAINER="load",
+    SUBNETS="a,b",
+    SECURITY_GROUPS="g",
+    EVENT_LOG_GROUP="events",
+    SCHEDULE_GROUP="retries",
+    FUNCTION_ROLE="r",
+    LICENSE_KEY_PARAMETER="/p",
+    ROLE="r",
+    DEAD_LETTERS="d",
+    DEAD_LETTER_QUEUE="d",
+    SCHEDULE_ROLE="r",
+)
 
 
 class FakeAws:
@@ -111,25 +122,36 @@ def _dumps(*values: Any) -> Callable[[], list[bytes]]:
 S3_EVENT = {
     "Records": [
         {
-            "eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-11-24T01:02:03.004Z",
-            "eventName": "ObjectCreated:Put", "s3": {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "eventTime": "2026-11-24T01:02:03.004Z",
+            "eventName": "ObjectCreated:Put",
+            "s3": {
                 "bucket": {"name": "example-test-files"},
                 "object": {"key": "in/a+b%C3%A9.txt", "size": 7, "eTag": "e", "versionId": "v", "sequencer": "00A1"},
             },
         }
     ]
-}  # fmt: skip
+}
 OBJECT_CREATED = {
-    "version": "0", "detail-type": "Object Created", "source": "aws.s3", "time": "2026-11-24T01:02:03Z", "detail": {
-        "bucket": {"name": "b"}, "object": {"key": "in/é b.txt", "size": 5, "etag": "e", "sequencer": "00"},
+    "version": "0",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "time": "2026-11-24T01:02:03Z",
+    "detail": {
+        "bucket": {"name": "b"},
+        "object": {"key": "in/é b.txt", "size": 5, "etag": "e", "sequencer": "00"},
     },
-}  # fmt: skip
+}
 LOGS = {
-    "messageType": "DATA_MESSAGE", "logGroup": "g", "logStream": "s", "logEvents": [
+    "messageType": "DATA_MESSAGE",
+    "logGroup": "g",
+    "logStream": "s",
+    "logEvents": [
         {"id": "1", "timestamp": 1_795_000_000_000, "message": '{"message": "m", "a": {"b": {"c": [1]}}, "d": 1.5}'},
         {"id": "2", "timestamp": 1_500_000_000_000, "message": "text"},
     ],
-}  # fmt: skip
+}
 
 
 def _compress(*, bombs: bool = False) -> list[bytes]:
@@ -142,62 +164,163 @@ def _compress(*, bombs: bool = False) -> list[bytes]:
 
 PARSERS = [
     Parser(
-        "event of a new object", from_json(_trigger), _dumps(S3_EVENT, OBJECT_CREATED, {"Event": "s3:TestEvent"}),
-        (s3_trigger.UnknownEvent, s3_trigger.RefusedKey, s3_trigger.NotStarted), (s3_trigger._split,
-        s3_trigger._read_record, s3_trigger._read_event, s3_trigger._make_object, s3_trigger._decode_key,
-        s3_trigger._start_task, s3_trigger._build_request, s3_trigger.handler), Form.JSON,
-        (b"%", b"%zz", b"+", b"%00", b"%ff"), weight=20,
-    ),
-    Parser(
-        "event of a failed execution", from_json(_notify), _dumps(STATUS_CHANGE), (failure_notice.UnknownEvent,),
-        (failure_notice.handler, failure_notice._describe, failure_notice.find_failed_step, failure_notice.mask,
-        failure_notice._make_link, failure_notice._format_e_mail), Form.JSON, weight=20,
-    ),
-    Parser(
-        "cause of a failed step", from_text(failure_notice.explain_cause), _dumps({
-            "Containers": [{"ExitCode": 3, "Reason": "r"}], "Group": "family:x", "StartedAt": 1, "StoppedReason": "s",
-        }), (), (failure_notice.explain_cause,), Form.JSON,
-    ),
-    Parser(
-        "event of a stopped task", from_json(_retry), _dumps(stopped(), stopped(stopCode="TaskFailedToStart"), {
-            "retry": {"task": "t", "family": "example-test-load", "attempt": 2, "stopped": "2026-11-29T03:00:00Z",
-                      "due": "2026-11-29T03:00:00+00:00", "overrides": {}}}),
-        (task_retry.UnknownEvent, task_retry.NotStarted), (task_retry.handler, task_retry._plan,
-        task_retry.read_exit_code, task_retry._schedule, task_retry._start, task_retry._build_request), Form.JSON,
+        "event of a new object",
+        from_json(_trigger),
+        _dumps(S3_EVENT, OBJECT_CREATED, {"Event": "s3:TestEvent"}),
+        (s3_trigger.UnknownEvent, s3_trigger.RefusedKey, s3_trigger.NotStarted),
+        (
+            s3_trigger._split,
+            s3_trigger._read_record,
+            s3_trigger._read_event,
+            s3_trigger._make_object,
+            s3_trigger._decode_key,
+            s3_trigger._start_task,
+            s3_trigger._build_request,
+            s3_trigger.handler,
+        ),
+        Form.JSON,
+        (b"%", b"%zz", b"+", b"%00", b"%ff"),
         weight=20,
     ),
     Parser(
-        "notice for a chat", from_text(_render), _dumps(FAILURE, ALARM, "text <b>"), (), (chat_notice.read_notice,
-        chat_notice._read_failure, chat_notice._read_alarm, chat_notice.mask, chat_notice.render,
-        chat_notice._render_slack, chat_notice._render_teams, chat_notice._escape_slack, chat_notice._make_alarm_link),
-        Form.JSON, (b"https://", b"<!channel>", b"password=", b"123-45-6789", b"arn:aws:"), weight=10,
+        "event of a failed execution",
+        from_json(_notify),
+        _dumps(STATUS_CHANGE),
+        (failure_notice.UnknownEvent,),
+        (
+            failure_notice.handler,
+            failure_notice._describe,
+            failure_notice.find_failed_step,
+            failure_notice.mask,
+            failure_notice._make_link,
+            failure_notice._format_e_mail,
+        ),
+        Form.JSON,
+        weight=20,
     ),
     Parser(
-        "URL of a webhook", from_text(chat_notice._split_url), lambda: [b"https://hooks.example.com/services/T/B/x",
-        b"http://localhost:8080/x"], (chat_notice.NotDelivered,), (chat_notice._split_url,), weight=10,
+        "cause of a failed step",
+        from_text(failure_notice.explain_cause),
+        _dumps(
+            {
+                "Containers": [{"ExitCode": 3, "Reason": "r"}],
+                "Group": "family:x",
+                "StartedAt": 1,
+                "StoppedReason": "s",
+            }
+        ),
+        (),
+        (failure_notice.explain_cause,),
+        Form.JSON,
     ),
     Parser(
-        "response of a chat", chat_notice._read_reason, lambda: [b"no_service", b'{"error": {"code": "Bad"}}'], (),
+        "event of a stopped task",
+        from_json(_retry),
+        _dumps(
+            stopped(),
+            stopped(stopCode="TaskFailedToStart"),
+            {
+                "retry": {
+                    "task": "t",
+                    "family": "example-test-load",
+                    "attempt": 2,
+                    "stopped": "2026-11-29T03:00:00Z",
+                    "due": "2026-11-29T03:00:00+00:00",
+                    "overrides": {},
+                }
+            },
+        ),
+        (task_retry.UnknownEvent, task_retry.NotStarted),
+        (
+            task_retry.handler,
+            task_retry._plan,
+            task_retry.read_exit_code,
+            task_retry._schedule,
+            task_retry._start,
+            task_retry._build_request,
+        ),
+        Form.JSON,
+        weight=20,
+    ),
+    Parser(
+        "notice for a chat",
+        from_text(_render),
+        _dumps(FAILURE, ALARM, "text <b>"),
+        (),
+        (
+            chat_notice.read_notice,
+            chat_notice._read_failure,
+            chat_notice._read_alarm,
+            chat_notice.mask,
+            chat_notice.render,
+            chat_notice._render_slack,
+            chat_notice._render_teams,
+            chat_notice._escape_slack,
+            chat_notice._make_alarm_link,
+        ),
+        Form.JSON,
+        (b"https://", b"<!channel>", b"password=", b"123-45-6789", b"arn:aws:"),
+        weight=10,
+    ),
+    Parser(
+        "URL of a webhook",
+        from_text(chat_notice._split_url),
+        lambda: [b"https://hooks.example.com/services/T/B/x", b"http://localhost:8080/x"],
+        (chat_notice.NotDelivered,),
+        (chat_notice._split_url,),
+        weight=10,
+    ),
+    Parser(
+        "response of a chat",
+        chat_notice._read_reason,
+        lambda: [b"no_service", b'{"error": {"code": "Bad"}}'],
+        (),
         (chat_notice._read_reason,),
     ),
     Parser(
-        "Retry-After", from_text(lambda text: (chat_notice._parse_retry_after(text),
-        newrelic_forwarder._parse_retry_after(text))), lambda: [b"120", b"Wed, 21 Oct 2026 07:28:00 GMT"], (),
-        (chat_notice._parse_retry_after, newrelic_forwarder._parse_retry_after), weight=10,
+        "Retry-After",
+        from_text(lambda text: (chat_notice._parse_retry_after(text), newrelic_forwarder._parse_retry_after(text))),
+        lambda: [b"120", b"Wed, 21 Oct 2026 07:28:00 GMT"],
+        (),
+        (chat_notice._parse_retry_after, newrelic_forwarder._parse_retry_after),
+        weight=10,
     ),
     Parser(
-        "CloudWatch data, compressed", _forward_data, _compress, (newrelic_forwarder.UnknownPayload,),
-        (newrelic_forwarder.forward, newrelic_forwarder._build_entry), weight=10,
+        "CloudWatch data, compressed",
+        _forward_data,
+        _compress,
+        (newrelic_forwarder.UnknownPayload,),
+        (newrelic_forwarder.forward, newrelic_forwarder._build_entry),
+        weight=10,
         garbage=(b"", b"x", _compress(bombs=True)[0]),
     ),
     Parser(
-        "CloudWatch data", _forward_payload, _dumps(LOGS, {**LOGS, "messageType": "CONTROL_MESSAGE"}),
-        (newrelic_forwarder.UnknownPayload,), (newrelic_forwarder.forward, newrelic_forwarder._build_entry,
-        newrelic_forwarder._make_attribute_value, newrelic_forwarder._split_into_batches), Form.JSON, weight=10,
+        "CloudWatch data",
+        _forward_payload,
+        _dumps(LOGS, {**LOGS, "messageType": "CONTROL_MESSAGE"}),
+        (newrelic_forwarder.UnknownPayload,),
+        (
+            newrelic_forwarder.forward,
+            newrelic_forwarder._build_entry,
+            newrelic_forwarder._make_attribute_value,
+            newrelic_forwarder._split_into_batches,
+        ),
+        Form.JSON,
+        weight=10,
     ),
     Parser(
-        "line for New Relic", from_text(_build_entry), lambda: [LOGS["logEvents"][0]["message"].encode()], (),  # type: ignore[index]
-        (newrelic_forwarder._build_entry, newrelic_forwarder._parse_line, newrelic_forwarder._flatten,
-        newrelic_forwarder._make_attribute_name, newrelic_forwarder._make_attribute_value), Form.JSON, weight=10,
+        "line for New Relic",
+        from_text(_build_entry),
+        lambda: [LOGS["logEvents"][0]["message"].encode()],
+        (),  # type: ignore[index]
+        (
+            newrelic_forwarder._build_entry,
+            newrelic_forwarder._parse_line,
+            newrelic_forwarder._flatten,
+            newrelic_forwarder._make_attribute_name,
+            newrelic_forwarder._make_attribute_value,
+        ),
+        Form.JSON,
+        weight=10,
     ),
-]  # fmt: skip
+]

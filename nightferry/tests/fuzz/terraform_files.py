@@ -63,19 +63,57 @@ def _texts(*texts: str) -> Callable[[], list[bytes]]:
 
 
 _TEMPLATES = (
-    "${var.a}-${aws_x.y[0].z}", '${jsonencode({a = var.list, "b" = [for k, v in var.list : v if k > 0]})}',
-    "%{ if var.a }x%{ endif }$${literal}", '${merge({a = 1}, {for k in var.list : "${k}" => k})}',
-    '${var.a == 1 ? "x" : "y"} ${!true && false || 1 + 2 * -3 >= 4}', '${format("%s", var.text)}${var.list[*].id}',
+    "${var.a}-${aws_x.y[0].z}",
+    '${jsonencode({a = var.list, "b" = [for k, v in var.list : v if k > 0]})}',
+    "%{ if var.a }x%{ endif }$${literal}",
+    '${merge({a = 1}, {for k in var.list : "${k}" => k})}',
+    '${var.a == 1 ? "x" : "y"} ${!true && false || 1 + 2 * -3 >= 4}',
+    '${format("%s", var.text)}${var.list[*].id}',
     '${element(split(",", "a,b"), 1)}${each.value["k"]}',
-)  # fmt: skip
+)
 PARSERS = [
-    Parser("expression of Terraform", from_text(lambda text: values.to_json(values.evaluate_text(text, _Names()))),
-        _texts(*_TEMPLATES), (NightferryError,), (syntax, values), weight=20, words=(b"${", b"}", b"%{ if ", b"for k in ",
-        b"[*]", b"=>", b"...", b"jsonencode(", b"&&", b"\\u0041", b"<<EOT\n")),
-    Parser("files of Terraform", from_text(_read_file), lambda: [_files()[name].encode() for name in _largest()],
-        (NightferryError,), (expansion, permissions, inventory, policy, diff), Form.JSON, (b"${var.x}", b'"count": 2,',
-        b'"for_each": {"a": 1},', b'"dynamic": {}, '), weight=0.6, max_bytes=256 * 1024, cpu=2),
-    Parser("container in Terraform", from_text(_find_variables), lambda: [next(text for text in _files().values()
-        if "container_definitions" in text).encode()], (NightferryError,), (container,), Form.JSON, weight=0.4,
-        max_bytes=256 * 1024, cpu=2),
-]  # fmt: skip
+    Parser(
+        "expression of Terraform",
+        from_text(lambda text: values.to_json(values.evaluate_text(text, _Names()))),
+        _texts(*_TEMPLATES),
+        (NightferryError,),
+        (syntax, values),
+        weight=20,
+        words=(
+            b"${",
+            b"}",
+            b"%{ if ",
+            b"for k in ",
+            b"[*]",
+            b"=>",
+            b"...",
+            b"jsonencode(",
+            b"&&",
+            b"\\u0041",
+            b"<<EOT\n",
+        ),
+    ),
+    Parser(
+        "files of Terraform",
+        from_text(_read_file),
+        lambda: [_files()[name].encode() for name in _largest()],
+        (NightferryError,),
+        (expansion, permissions, inventory, policy, diff),
+        Form.JSON,
+        (b"${var.x}", b'"count": 2,', b'"for_each": {"a": 1},', b'"dynamic": {}, '),
+        weight=0.6,
+        max_bytes=256 * 1024,
+        cpu=2,
+    ),
+    Parser(
+        "container in Terraform",
+        from_text(_find_variables),
+        lambda: [next(text for text in _files().values() if "container_definitions" in text).encode()],
+        (NightferryError,),
+        (container,),
+        Form.JSON,
+        weight=0.4,
+        max_bytes=256 * 1024,
+        cpu=2,
+    ),
+]

@@ -81,9 +81,13 @@ def _parse_framing(data: bytes) -> Any:
     for start in range(0, len(data), 500):
         framing.feed(data[start : start + 500])
     properties = (
-        framing.is_truncated, framing.has_trailing_data, framing.has_second_message, framing.is_unsupported,
-        framing.is_aead, framing.is_unprotected,
-    )  # fmt: skip
+        framing.is_truncated,
+        framing.has_trailing_data,
+        framing.has_second_message,
+        framing.is_unsupported,
+        framing.is_aead,
+        framing.is_unprotected,
+    )
     return (framing.content is not openpgp.Content.OTHER and properties) or NOTHING
 
 
@@ -129,12 +133,14 @@ def _with_person(lines: Iterable[bytes]) -> list[bytes]:
 @cache
 def _seeds(name: str) -> tuple[bytes, ...]:
     write = {
-        "employers": files.write_employer_file, "wages": files.write_wage_file,
-        "exempt": private_plans.write_exempt_file, "responses": private_plans.write_response_file,
-    }[name]  # fmt: skip
+        "employers": files.write_employer_file,
+        "wages": files.write_wage_file,
+        "exempt": private_plans.write_exempt_file,
+        "responses": private_plans.write_response_file,
+    }[name]
     options = [] if name in ("employers", "wages") else [WriteOptions(), WriteOptions(crlf=True)]
     found = _write(write, *options)
-    return tuple([*found, *_with_person(found)])
+    return (*found, *_with_person(found))
 
 
 def _make_csv() -> list[bytes]:
@@ -177,27 +183,111 @@ fpr:::::::::FEDCBA9876543210FEDCBA9876543210FEDCBA98:
 _READER = (reader, columns, line)
 _PERSONAL = (NAME, "Quixworth", SSN)
 PARSERS = [
-    Parser("employer file", _read_file(formats.EMPLOYER_FILE), lambda: _seeds("employers"), _ERRORS, _READER,
-        personal=_PERSONAL, weight=1, cpu=4, memory=128 << 20),
-    Parser("wage file", _read_file(formats.WAGE_FILE), lambda: _seeds("wages"), _ERRORS, _READER, personal=_PERSONAL,
-        weight=1, cpu=4, memory=128 << 20),
-    Parser("exempt file", _read_file(formats.EXEMPT_FILE), lambda: _seeds("exempt"), _ERRORS, _READER,
-        personal=_PERSONAL, weight=0.7, cpu=4, memory=128 << 20),
-    Parser("pending filing response", _read_responses, lambda: _seeds("responses"), _ERRORS, (*_READER, ResponseLines),
-        personal=_PERSONAL, weight=0.7, cpu=4, memory=128 << 20),
-    Parser("CSV of returning employers", _read_csv, _make_csv, (returning_csv.CsvUnusable, UnusableText, LimitExceeded),
-        (returning_csv,), personal=_PERSONAL, words=(b'"', b"'FEIN'", b",,,", b"1/31/2026"), weight=6),
-    Parser("marks around a text", _read_text, lambda: [b"\xef\xbb\xbfab\r\ncd\r\n\x1a", b"a\nb\x1a\x1a\r\n", b"a" * 70 + b"\n\x1a" * 3],
-        (UnusableText,), (text_stream,), weight=20, garbage=(b"",)),
-    Parser("lines to replay", _select_open, lambda: [b"".join(_seeds("wages")[0].splitlines(keepends=True)[:3])],
-        (rejected_lines.JobFailed, IncompleteFile), (RejectedLines, rejected_lines._split_lines, rejected_lines._Source,
-        rejected_lines._renumber), weight=1, cpu=4, memory=128 << 20),
-    Parser("packets of OpenPGP", _parse_framing, _messages, (), (openpgp.Framing, armor), weight=30, words=(
-        b"-----BEGIN PGP MESSAGE-----\n\n", b"-----END PGP MESSAGE-----\n", b"\xff\xff\xff\xff\xff", b"\xe0\xfe", b"=")),
+    Parser(
+        "employer file",
+        _read_file(formats.EMPLOYER_FILE),
+        lambda: _seeds("employers"),
+        _ERRORS,
+        _READER,
+        personal=_PERSONAL,
+        weight=1,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "wage file",
+        _read_file(formats.WAGE_FILE),
+        lambda: _seeds("wages"),
+        _ERRORS,
+        _READER,
+        personal=_PERSONAL,
+        weight=1,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "exempt file",
+        _read_file(formats.EXEMPT_FILE),
+        lambda: _seeds("exempt"),
+        _ERRORS,
+        _READER,
+        personal=_PERSONAL,
+        weight=0.7,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "pending filing response",
+        _read_responses,
+        lambda: _seeds("responses"),
+        _ERRORS,
+        (*_READER, ResponseLines),
+        personal=_PERSONAL,
+        weight=0.7,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "CSV of returning employers",
+        _read_csv,
+        _make_csv,
+        (returning_csv.CsvUnusable, UnusableText, LimitExceeded),
+        (returning_csv,),
+        personal=_PERSONAL,
+        words=(b'"', b"'FEIN'", b",,,", b"1/31/2026"),
+        weight=6,
+    ),
+    Parser(
+        "marks around a text",
+        _read_text,
+        lambda: [b"\xef\xbb\xbfab\r\ncd\r\n\x1a", b"a\nb\x1a\x1a\r\n", b"a" * 70 + b"\n\x1a" * 3],
+        (UnusableText,),
+        (text_stream,),
+        weight=20,
+        garbage=(b"",),
+    ),
+    Parser(
+        "lines to replay",
+        _select_open,
+        lambda: [b"".join(_seeds("wages")[0].splitlines(keepends=True)[:3])],
+        (rejected_lines.JobFailed, IncompleteFile),
+        (RejectedLines, rejected_lines._split_lines, rejected_lines._Source, rejected_lines._renumber),
+        weight=1,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "packets of OpenPGP",
+        _parse_framing,
+        _messages,
+        (),
+        (openpgp.Framing, armor),
+        weight=30,
+        words=(
+            b"-----BEGIN PGP MESSAGE-----\n\n",
+            b"-----END PGP MESSAGE-----\n",
+            b"\xff\xff\xff\xff\xff",
+            b"\xe0\xfe",
+            b"=",
+        ),
+    ),
     Parser("status lines of gpg", _find_cause, lambda: [_STATUS], (), (failure_cause,), weight=10, disk=256 * 1024),
-    Parser("list of keys by gpg", _read_periods, lambda: [_KEYS], (validity.DecryptionFailed,), (validity.read_periods,
-        validity._read_time), weight=10),
-    Parser("name of a received file", from_text(_find_reason), lambda: [b"DORDFMLEMP_20261124120000",
-        b"DORDUADFML_20261124120000"], (), (unread.find_reason, unread._find_nearest,
-        unread._find_differences, Layout), weight=20, max_bytes=1024, words=(b"folder/", b".filepart", b".gz", b" ")),
-]  # fmt: skip
+    Parser(
+        "list of keys by gpg",
+        _read_periods,
+        lambda: [_KEYS],
+        (validity.DecryptionFailed,),
+        (validity.read_periods, validity._read_time),
+        weight=10,
+    ),
+    Parser(
+        "name of a received file",
+        from_text(_find_reason),
+        lambda: [b"DORDFMLEMP_20261124120000", b"DORDUADFML_20261124120000"],
+        (),
+        (unread.find_reason, unread._find_nearest, unread._find_differences, Layout),
+        weight=20,
+        max_bytes=1024,
+        words=(b"folder/", b".filepart", b".gz", b" "),
+    ),
+]

@@ -112,11 +112,18 @@ def _updates() -> list[bytes]:
 def _update_files() -> list[bytes]:
     header = ",".join(update_file.COLUMNS)
     cells = dict.fromkeys(update_file.COLUMNS, "") | {
-        "EMPLOYEEIDENTIFIER": "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c", "EMPLOYEEDATEOFBIRTH": "1980-02-29 00:00:00",
-        "EMPLOYEENATIONALID": "612345678", "EMPLOYEEFIRSTNAME": "Zebulonia", "EMPLOYEELASTNAME": "Quixworth",
-        "TELEPHONEINTCODE": "1", "TELEPHONEAREACODE": "617", "TELEPHONENUMBER": "5550123", "CUSTOMERNO": "501",
-        "EMPLOYEEHOURSWORKEDPERWEEK": "37.5", "EMPLOYEEGENDER": "Unknown",
-    }  # fmt: skip
+        "EMPLOYEEIDENTIFIER": "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c",
+        "EMPLOYEEDATEOFBIRTH": "1980-02-29 00:00:00",
+        "EMPLOYEENATIONALID": "612345678",
+        "EMPLOYEEFIRSTNAME": "Zebulonia",
+        "EMPLOYEELASTNAME": "Quixworth",
+        "TELEPHONEINTCODE": "1",
+        "TELEPHONEAREACODE": "617",
+        "TELEPHONENUMBER": "5550123",
+        "CUSTOMERNO": "501",
+        "EMPLOYEEHOURSWORKEDPERWEEK": "37.5",
+        "EMPLOYEEGENDER": "Unknown",
+    }
     row = ",".join(f'"{text}"' if text else "" for text in cells.values())
     return [f"{header}\r\n{row}\r\n{row}\r\n".encode(), f"\ufeff{header}\n{row}\n".encode()]
 
@@ -126,58 +133,177 @@ def _bomb(wrap: Callable[[bytes], bytes]) -> tuple[bytes, ...]:
 
 
 _XML_WORDS = (
-    b'<!DOCTYPE a [<!ENTITY b "c">]>', b"&b;", b"&lt;", b"&#0;", b"&#x10FFFF;", b"<![CDATA[", b"]]>", b"<!--", b"-->",
-    b"<?x y?>", b'xsi:nil="true"', b'<?xml version="1.0" encoding="utf-16"?>', b'<!ENTITY % d SYSTEM "file:///etc/passwd">',
-    b'<xi:include href="file:///etc/passwd"/>', b'xmlns="urn:x"',
-)  # fmt: skip
+    b'<!DOCTYPE a [<!ENTITY b "c">]>',
+    b"&b;",
+    b"&lt;",
+    b"&#0;",
+    b"&#x10FFFF;",
+    b"<![CDATA[",
+    b"]]>",
+    b"<!--",
+    b"-->",
+    b"<?x y?>",
+    b'xsi:nil="true"',
+    b'<?xml version="1.0" encoding="utf-16"?>',
+    b'<!ENTITY % d SYSTEM "file:///etc/passwd">',
+    b'<xi:include href="file:///etc/passwd"/>',
+    b'xmlns="urn:x"',
+)
 _CSV_WORDS = (b'"', b'""', b'",', b',"', b"\r", b"\x00", b",,")
 _ADMINISTRATORS = (
     b'USERENABLED,FEIN,EMAIL,ORGUNIT_NAME,OTHER\r\n1,12-3456789,zebulonia@quixworth.example,"Unit, A",x\r\n'
     b"0,123456789,b@x.example,B,\r\n"
 )
 _EXTRACT = (
-    'CASENUMBER,"ERROR TEXT",NAME\r\nNTN-1,E-100,"Quixworth, Zebulonia"\r\nNTN-2,"The name Quixworth is too long","two\n'
-    'lines"\r\nNTN-3,,é\r\n'
+    'CASENUMBER,"ERROR TEXT",NAME\r\nNTN-1,E-100,"Quixworth, Zebulonia"\r\nNTN-2,"The name Quixworth is too long",'
+    '"two\nlines"\r\nNTN-3,,é\r\n'
 ).encode()
 _FEED_LINES = b"EMPLOYER_ID:77\nNUMBER_OF_RECORDS:0\n@DATABLOCK\n"
 _PERSONAL = ("Zebulonia", "Quixworth", "612345678")
 _INVALID = (errors.FineosInvalidResponse, errors.FineosValidationFailed)
 PARSERS = [
-    Parser("FINEOS's employer", _read_response, _replies, _INVALID, (responses,), words=_XML_WORDS, personal=_PERSONAL,
-        weight=4),
-    Parser("FINEOS's answer to an update", _read_update, _updates, _INVALID, (responses.parse_update, responses._parse,
-        errors.redact_vendor_text), words=_XML_WORDS, personal=_PERSONAL, weight=10),
-    Parser("FINEOS's body in gzip", _decompress("gzip"), lambda: [gzip.compress(body, mtime=0) for body in _updates()],
-        _INVALID, (connections._decompress,), weight=10, garbage=_bomb(lambda data: gzip.compress(data, mtime=0))),
-    Parser("FINEOS's body in deflate", _decompress("deflate"), lambda: [zlib.compress(body) for body in _updates()],
-        _INVALID, (connections._decompress,), weight=10, garbage=_bomb(zlib.compress)),
-    Parser("FINEOS's headers", from_text(_read_headers), lambda: [b"120\nWed, 21 Oct 2026 07:28:00 GMT",
-        b"Wed, 21 Oct 2026 07:28:00 GMT"], (), (client._parse_retry_after, client._parse_seconds,
-        client._parse_http_date), weight=10),
-    Parser("FINEOS's token", client._parse_json, lambda: [b'{"access_token": "t", "expires_in": 3600}'], (),
-        (client._parse_json,), weight=10),
-    Parser("employee updates", _read_updates, _update_files, (update_file.MalformedFile, UnusableText, LimitExceeded),
-        (update_file, csv_lines), words=_CSV_WORDS, personal=_PERSONAL, weight=1, cpu=4, memory=128 << 20),
-    Parser("leave administrators", _read_administrators, lambda: [_ADMINISTRATORS], (administrator_file.MalformedFile,
-        UnusableText, LimitExceeded), (administrator_file, csv_lines), words=_CSV_WORDS, personal=("quixworth",),
-        weight=10),
-    Parser("FINEOS's extract", _read_extract, lambda: [_EXTRACT, b"a,b\n1,2\n3,4\n"], (RefusedFile,), (extract_file,
-        cps_errors.classify_error), words=_CSV_WORDS, personal=_PERSONAL, weight=3, cpu=4, memory=256 << 20,
+    Parser(
+        "FINEOS's employer",
+        _read_response,
+        _replies,
+        _INVALID,
+        (responses,),
+        words=_XML_WORDS,
+        personal=_PERSONAL,
+        weight=4,
+    ),
+    Parser(
+        "FINEOS's answer to an update",
+        _read_update,
+        _updates,
+        _INVALID,
+        (responses.parse_update, responses._parse, errors.redact_vendor_text),
+        words=_XML_WORDS,
+        personal=_PERSONAL,
+        weight=10,
+    ),
+    Parser(
+        "FINEOS's body in gzip",
+        _decompress("gzip"),
+        lambda: [gzip.compress(body, mtime=0) for body in _updates()],
+        _INVALID,
+        (connections._decompress,),
+        weight=10,
+        garbage=_bomb(lambda data: gzip.compress(data, mtime=0)),
+    ),
+    Parser(
+        "FINEOS's body in deflate",
+        _decompress("deflate"),
+        lambda: [zlib.compress(body) for body in _updates()],
+        _INVALID,
+        (connections._decompress,),
+        weight=10,
+        garbage=_bomb(zlib.compress),
+    ),
+    Parser(
+        "FINEOS's headers",
+        from_text(_read_headers),
+        lambda: [b"120\nWed, 21 Oct 2026 07:28:00 GMT", b"Wed, 21 Oct 2026 07:28:00 GMT"],
+        (),
+        (client._parse_retry_after, client._parse_seconds, client._parse_http_date),
+        weight=10,
+    ),
+    Parser(
+        "FINEOS's token",
+        client._parse_json,
+        lambda: [b'{"access_token": "t", "expires_in": 3600}'],
+        (),
+        (client._parse_json,),
+        weight=10,
+    ),
+    Parser(
+        "employee updates",
+        _read_updates,
+        _update_files,
+        (update_file.MalformedFile, UnusableText, LimitExceeded),
+        (update_file, csv_lines),
+        words=_CSV_WORDS,
+        personal=_PERSONAL,
+        weight=1,
+        cpu=4,
+        memory=128 << 20,
+    ),
+    Parser(
+        "leave administrators",
+        _read_administrators,
+        lambda: [_ADMINISTRATORS],
+        (administrator_file.MalformedFile, UnusableText, LimitExceeded),
+        (administrator_file, csv_lines),
+        words=_CSV_WORDS,
+        personal=("quixworth",),
+        weight=10,
+    ),
+    Parser(
+        "FINEOS's extract",
+        _read_extract,
+        lambda: [_EXTRACT, b"a,b\n1,2\n3,4\n"],
+        (RefusedFile,),
+        (extract_file, cps_errors.classify_error),
+        words=_CSV_WORDS,
+        personal=_PERSONAL,
+        weight=3,
+        cpu=4,
+        memory=256 << 20,
         # pyarrow ignores its own error for a row of another length that is not UTF-8, and then refuses the file.
-        ignored=(UnicodeDecodeError,)),
-    Parser("column of errors", from_json(lambda value: cps_errors._find_kind_column(list(map(str, value))
-        if isinstance(value, list) else [])), lambda: [b'["CASENUMBER", "ERROR MESSAGE"]'], (RefusedFile,),
-        (cps_errors._find_kind_column,), garbage=(b"[]",)),
-    Parser("name of an extract", from_text(_read_name), lambda: ["2026-01-05-20-00-00-VBI_CASE é".encode(),
-        b"2026-02-29/a/b"], (), (file_names, selection.find_name_problem, warehouse.Destination), weight=20,
-        max_bytes=1024),
-    Parser("telephone number of the API", from_text(phone.split_phone.__wrapped__), lambda: [b"+16175550123", b"+390612345678"], (),
-        (phone.split_phone,), weight=10),
-    Parser("telephone number of FINEOS", from_json(_combine), lambda: [b'["1", "617", "5550123"]', b'[null, "6", "1"]'],
-        (), (phones.combine_phone,), weight=10),
-    Parser("request to the simulator", _read_document, lambda: [*_replies(), *_updates()], (document.MalformedDocument,
-        message_schema.InvalidMessage), (document,), words=_XML_WORDS, weight=6),
-    Parser("feed in the simulator", _read_feed, lambda: [_FEED_LINES + ",".join(feeds.COLUMNS).encode() + b"\r\n"
-        if hasattr(feeds, "COLUMNS") else _FEED_LINES + b"a\r\n"], (feeds.FeedRejected,), (feeds._parse_preamble,
-        feeds._parse_records), weight=6),
-]  # fmt: skip
+        ignored=(UnicodeDecodeError,),
+    ),
+    Parser(
+        "column of errors",
+        from_json(lambda value: cps_errors._find_kind_column(list(map(str, value)) if isinstance(value, list) else [])),
+        lambda: [b'["CASENUMBER", "ERROR MESSAGE"]'],
+        (RefusedFile,),
+        (cps_errors._find_kind_column,),
+        garbage=(b"[]",),
+    ),
+    Parser(
+        "name of an extract",
+        from_text(_read_name),
+        lambda: ["2026-01-05-20-00-00-VBI_CASE é".encode(), b"2026-02-29/a/b"],
+        (),
+        (file_names, selection.find_name_problem, warehouse.Destination),
+        weight=20,
+        max_bytes=1024,
+    ),
+    Parser(
+        "telephone number of the API",
+        from_text(phone.split_phone.__wrapped__),
+        lambda: [b"+16175550123", b"+390612345678"],
+        (),
+        (phone.split_phone,),
+        weight=10,
+    ),
+    Parser(
+        "telephone number of FINEOS",
+        from_json(_combine),
+        lambda: [b'["1", "617", "5550123"]', b'[null, "6", "1"]'],
+        (),
+        (phones.combine_phone,),
+        weight=10,
+    ),
+    Parser(
+        "request to the simulator",
+        _read_document,
+        lambda: [*_replies(), *_updates()],
+        (document.MalformedDocument, message_schema.InvalidMessage),
+        (document,),
+        words=_XML_WORDS,
+        weight=6,
+    ),
+    Parser(
+        "feed in the simulator",
+        _read_feed,
+        lambda: [
+            _FEED_LINES + ",".join(feeds.COLUMNS).encode() + b"\r\n"
+            if hasattr(feeds, "COLUMNS")
+            else _FEED_LINES + b"a\r\n"
+        ],
+        (feeds.FeedRejected,),
+        (feeds._parse_preamble, feeds._parse_records),
+        weight=6,
+    ),
+]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -48,10 +47,15 @@ def _mask(text: str) -> Any:
 
 def _export(value: Any) -> Any:
     """Write rows of texts, as PostgreSQL returns them, in each format."""
-    rows = [
-        tuple(None if cell is None else str(cell).encode("utf-8", "replace").decode() for cell in row[:2])
-        for row in value if isinstance(row, list) and len(row) > 1
-    ] if isinstance(value, list) else []  # fmt: skip
+    rows = (
+        [
+            tuple(None if cell is None else str(cell).encode("utf-8", "replace").decode() for cell in row[:2])
+            for row in value
+            if isinstance(row, list) and len(row) > 1
+        ]
+        if isinstance(value, list)
+        else []
+    )
     for write in (exports.write_csv, exports.write_json, exports.write_parquet):
         result = QueryResult((Column("a", "text"), Column("a", "text")), iter([rows] if rows else []))
         list(write(result, io.BytesIO()))
@@ -97,10 +101,14 @@ def _conversations() -> list[bytes]:
     fine = struct.pack(">I", 0) + packets.pack(b"") + packets.pack(b"")
     name = packets.pack("é".encode()) + packets.pack(b"-rw") + attributes
     parts = [
-        _packet(2, None, struct.pack(">I", 3)), _packet(102, 1, packets.pack(b"h")),
-        _packet(104, 2, struct.pack(">I", 1), name), _packet(101, 3, end), _packet(101, 4, fine),
-        _packet(102, 5, packets.pack(b"g")), _packet(103, 6, packets.pack(b"hello")),
-    ]  # fmt: skip
+        _packet(2, None, struct.pack(">I", 3)),
+        _packet(102, 1, packets.pack(b"h")),
+        _packet(104, 2, struct.pack(">I", 1), name),
+        _packet(101, 3, end),
+        _packet(101, 4, fine),
+        _packet(102, 5, packets.pack(b"g")),
+        _packet(103, 6, packets.pack(b"hello")),
+    ]
     return [b"".join(parts) + b"".join(_packet(101, number, end) for number in range(7, 41)), b"".join(parts[:5])]
 
 
@@ -111,8 +119,7 @@ def _attributes() -> list[bytes]:
 
 @cache
 def _keys() -> tuple[bytes, ...]:
-    keys = (Ed25519PrivateKey.from_private_bytes(bytes(range(32))), generate_private_key(SECP256R1()))
-    ed25519, ecdsa = keys
+    ed25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     return (
         ed25519.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
         ed25519.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
@@ -124,8 +131,11 @@ def _host_keys() -> list[bytes]:
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
     text = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     hashed = b"|1|kRjDgmMBGnKBnUQYHCNJyVfDAQM=|q9oTBFzCcKXvLLZqXTxWbK1rF1I= "
-    return [b"sftp.example.com,10.0.0.1 " + text + b"\n# x\n[other]:22 " + text, text + b" comment\n", hashed + text +
-        b"\n*.example.com,!x " + text]  # fmt: skip
+    return [
+        b"sftp.example.com,10.0.0.1 " + text + b"\n# x\n[other]:22 " + text,
+        text + b" comment\n",
+        hashed + text + b"\n*.example.com,!x " + text,
+    ]
 
 
 def _parse_host_keys(text: str) -> Any:
@@ -137,17 +147,56 @@ def _texts(*texts: str) -> Callable[[], list[bytes]]:
 
 
 PARSERS = [
-    Parser("SQL, split", from_text(_split_sql), _texts(*_SQL), (sql_text.IncompleteSql,), (sql_text,), weight=6, words=(
-        b"$q$", b"$$", b"'", b'"', b"--", b"/*", b"*/", b";", b"E'\\'", b"U&'", b"B'1'", b"x'f'", b"\\")),
+    Parser(
+        "SQL, split",
+        from_text(_split_sql),
+        _texts(*_SQL),
+        (sql_text.IncompleteSql,),
+        (sql_text,),
+        weight=6,
+        words=(b"$q$", b"$$", b"'", b'"', b"--", b"/*", b"*/", b";", b"E'\\'", b"U&'", b"B'1'", b"x'f'", b"\\"),
+    ),
     Parser("SQL, masked", from_text(_mask), _texts(*_SQL), (), (sql_text.mask_literals, sql_text._tokenize), weight=6),
-    Parser("rows of a result", from_json(_export), _texts('[["a", "=1+1"], ["\\"q\\"", null], ["", "é,\\n"]]'), (),
-        (exports,), Form.JSON, weight=1, memory=128 << 20),
-    Parser("packets of an SFTP server", _talk, _conversations, (RequestRejected, ProtocolViolated, EOFError),
-        (Client._receive, Client._expect, Client.list_folder, Client.read, packets), weight=10),
+    Parser(
+        "rows of a result",
+        from_json(_export),
+        _texts('[["a", "=1+1"], ["\\"q\\"", null], ["", "é,\\n"]]'),
+        (),
+        (exports,),
+        Form.JSON,
+        weight=1,
+        memory=128 << 20,
+    ),
+    Parser(
+        "packets of an SFTP server",
+        _talk,
+        _conversations,
+        (RequestRejected, ProtocolViolated, EOFError),
+        (Client._receive, Client._expect, Client.list_folder, Client.read, packets),
+        weight=10,
+    ),
     Parser("attributes of a remote file", _read_attributes, _attributes, (ProtocolViolated,), (packets,), weight=20),
-    Parser("SFTP_HOST_KEY", from_text(_parse_host_keys), _host_keys, (SftpFailed,), (host_keys,), weight=10, words=(
-        b"@revoked ", b"@cert-authority ", b"|1|", b"!", b"*", b"ssh-ed25519 ", b"[", b"]:22 ")),
-    Parser("SFTP_PRIVATE_KEY", from_text(lambda text: private_key.load_private_key(text, "p")), lambda: _keys()[:2],
-        (SftpFailed,), (private_key,), weight=3, personal=("AAAAB", "b3BlbnNzaC1rZXktdjEAAAAA"), words=(
-        b"-----BEGIN RSA PRIVATE KEY-----\n", b"-----END OPENSSH PRIVATE KEY-----\n", b"Proc-Type: 4,ENCRYPTED\n")),
-]  # fmt: skip
+    Parser(
+        "SFTP_HOST_KEY",
+        from_text(_parse_host_keys),
+        _host_keys,
+        (SftpFailed,),
+        (host_keys,),
+        weight=10,
+        words=(b"@revoked ", b"@cert-authority ", b"|1|", b"!", b"*", b"ssh-ed25519 ", b"[", b"]:22 "),
+    ),
+    Parser(
+        "SFTP_PRIVATE_KEY",
+        from_text(lambda text: private_key.load_private_key(text, "p")),
+        lambda: _keys()[:2],
+        (SftpFailed,),
+        (private_key,),
+        weight=3,
+        personal=("AAAAB", "b3BlbnNzaC1rZXktdjEAAAAA"),
+        words=(
+            b"-----BEGIN RSA PRIVATE KEY-----\n",
+            b"-----END OPENSSH PRIVATE KEY-----\n",
+            b"Proc-Type: 4,ENCRYPTED\n",
+        ),
+    ),
+]

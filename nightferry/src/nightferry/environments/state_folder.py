@@ -99,9 +99,9 @@ def read_identity(state: Path) -> Identity | None:
         identity = Identity(str(found["token"]), str(found["path"]), int(found["inode"]))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise IdentityLost(state) from None
-    if not re.fullmatch("[0-9a-f]{32}", identity.token):
+    if not re.fullmatch("[0-9a-f]{32}", identity.token) or "\0" in identity.path:
         raise IdentityLost(state)
     return identity
 
@@ -109,7 +109,7 @@ def read_identity(state: Path) -> Identity | None:
 def find_owner(identity: Identity) -> Path | None:
     """Return the directory at the recorded path, if it exists and has this identity."""
     path = Path(identity.path)
-    with suppress(NightferryError, OSError):
+    with suppress(NightferryError, OSError, UnicodeEncodeError):
         found = read_identity(path)
         if found is not None and found.token == identity.token and path.stat().st_ino == found.inode:
             return path

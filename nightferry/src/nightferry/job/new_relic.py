@@ -133,6 +133,10 @@ def flatten_report(report: Mapping[str, Any]) -> dict[str, str | int | float]:
     return kept
 
 
+def _cut(text: str) -> str:
+    return text.encode("utf-8", "replace")[:_MAX_TEXT_BYTES].decode(errors="ignore")
+
+
 def _flatten(value: Any, path: str, flat: dict[str, str | int | float]) -> None:
     match value:
         case dict():
@@ -143,13 +147,9 @@ def _flatten(value: Any, path: str, flat: dict[str, str | int | float]) -> None:
         case int() | float():
             flat[path[:255]] = value
         case str():
-            flat[path[:255]] = value.encode("utf-8", "replace")[:_MAX_TEXT_BYTES].decode(errors="ignore")
+            flat[path[:255]] = _cut(value)
         case _:
-            flat[path[:255]] = (
-                json.dumps(value, ensure_ascii=False)
-                .encode("utf-8", "replace")[:_MAX_TEXT_BYTES]
-                .decode(errors="ignore")
-            )
+            flat[path[:255]] = _cut(json.dumps(value, ensure_ascii=False))
 
 
 def _make_events_url() -> str | None:

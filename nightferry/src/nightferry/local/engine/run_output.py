@@ -154,8 +154,8 @@ class RunEvents:
         while (chunk := await reader.read(_READ_BYTES)) and len(rest) < _MAX_EVENT_BYTES:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                await self._add(json.loads(line))
-        if rest.startswith(b"E"):
+                await self._add(_parse_event(line))
+        if rest.startswith(b"E") and rest[1:].isdigit() and len(rest) < 10:
             self.start_error = int(rest[1:])
 
     async def _add(self, fields: dict[str, Any]) -> None:
@@ -164,6 +164,15 @@ class RunEvents:
             self.skip_reason = str(fields.get("message", ""))[:_MAX_REASON_CHARACTERS] or None
         elif event in _STORED_EVENTS:
             await retry_while_locked(lambda: self._store.add_event(self._run, str(event), fields))
+
+
+def _parse_event(line: bytes) -> dict[str, Any]:
+    """Return the fields of an event; none for a line that a killed supervisor has damaged."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def split_line(line: bytes) -> tuple[bytes, bytes]:

@@ -205,7 +205,7 @@ def _read_owner(folder: Path) -> Owner | None:
     try:
         found = json.loads(read_private_text(folder / _OWNER_FILE))
         return Owner(str(found["service"]), str(found["token"]), str(found["state"]))
-    except (NightferryError, OSError, ValueError, KeyError, TypeError):
+    except (NightferryError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

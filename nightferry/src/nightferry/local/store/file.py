@@ -17,7 +17,7 @@ from nightferry.local.store import schema
 class StoreUnusable(NightferryError):
     """The store's file is damaged, locked for a long time, or not a store. The message has the fix."""
 
-    def __init__(self, file: Path, error: sqlite3.Error) -> None:
+    def __init__(self, file: Path, error: Exception) -> None:
         super().__init__(
             f"Cannot use {file}: {error}. If another process has locked the file, wait for that process. If the file "
             f"is damaged, stop the engine and move {file.name} away, also with the ending -wal or -shm, which discards "

@@ -39,8 +39,7 @@ def main() -> None:
     else:
         names = [name for name in parsers if arguments.only is None or arguments.only in name]
         results = fuzz(arguments.registry, dict.fromkeys(names, arguments.count), arguments.seed)
-        print(format_table(results))
-        print(format_breaches(results))
+        sys.stdout.write(f"{format_table(results)}\n{format_breaches(results)}\n")
 
 
 def _serve(parsers: Mapping[str, Parser], arguments: argparse.Namespace) -> None:

@@ -11,39 +11,13 @@ from nightferry.testing.fuzzing.parser import Parser
 
 # The last names of the functions of libraries that parse.
 _FUNCTIONS = frozenset(
-    [
-        "json.loads",
-        "json.load",
-        "tomllib.loads",
-        "csv.reader",
-        "csv.DictReader",
-        "gzip.decompress",
-        "zlib.decompressobj",
-        "etree.fromstring",
-        "expat.ParserCreate",
-        "yaml.load",
-        "b64decode",
-        "a2b_base64",
-        "fromisoformat",
-        "strptime",
-        "struct.unpack",
-        "from_bytes",
-        "model_validate",
-        "validate_python",
-        "validate_json",
-        "validate_strings",
-        "urlsplit",
-        "parsedate_to_datetime",
-        "open_csv",
-        "tokenize",
-        "phonenumbers.parse",
-        "unpackb",
-        "ast.parse",
-        "literal_eval",
-        "payload.loads",
-        "toml_text.loads",
-        "loads",
-    ]
+    (
+        *("json.loads", "json.load", "tomllib.loads", "toml_text.loads", "payload.loads", "loads", "yaml.load"),
+        *("csv.reader", "csv.DictReader", "open_csv", "etree.fromstring", "expat.ParserCreate", "ast.parse"),
+        *("gzip.decompress", "zlib.decompressobj", "b64decode", "a2b_base64", "struct.unpack", "from_bytes", "unpackb"),
+        *("model_validate", "validate_python", "validate_json", "validate_strings", "tokenize", "literal_eval"),
+        *("fromisoformat", "strptime", "urlsplit", "parsedate_to_datetime", "phonenumbers.parse"),
+    )
 )
 
 
@@ -69,6 +43,4 @@ def _is_parser(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
         return False
     name = ast.unparse(node.func)
-    return (
-        name in _FUNCTIONS or ".".join(name.rsplit(".", 2)[-2:]) in _FUNCTIONS or name.rpartition(".")[2] in _FUNCTIONS
-    )
+    return bool({name, ".".join(name.rsplit(".", 2)[-2:]), name.rpartition(".")[2]} & _FUNCTIONS)

@@ -85,7 +85,8 @@ class _Child:
 
     def run(self, job: Job) -> Summary:
         """Run a job and return its results. Raises _Ended."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
             print(json.dumps([job.parser, job.first, job.count]), file=self._process.stdin, flush=True)
         except BrokenPipeError:

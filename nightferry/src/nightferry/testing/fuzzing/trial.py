@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -95,7 +95,7 @@ class Trier:
 
     def measure_coverage(self, inputs: Sequence[bytes]) -> float:
         """Return the share of the parser's lines that run with ``inputs``."""
-        self._lines.run(lambda: [self._locate(data) for data in inputs] and None)
+        self._lines.run(lambda: deque(map(self._locate, inputs), 0))
         return self._lines.compute_share()
 
     def _locate(self, data: bytes) -> object:
@@ -116,9 +116,9 @@ class Trier:
             if isinstance(error, KeyboardInterrupt):
                 raise
             last = traceback.extract_tb(error.__traceback__)[-1]
-            name = f"{type(error).__name__} at {os.path.basename(last.filename)}:{last.lineno}"
-            ours = [place for place in self._list_places(error)][-1:]
-            at = f", called at {os.path.basename(ours[0][0])}:{ours[0][1]}" if ours else ""
+            name = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+            ours = list(self._list_places(error))[-1:]
+            at = f", called at {Path(ours[0][0]).name}:{ours[0][1]}" if ours else ""
             raise _Broken(f"{name}{at}: {str(error)[:150]}") from None
 
     def _note(self, error: BaseException | None) -> None:
@@ -133,7 +133,7 @@ class Trier:
 
 
 def run(parser: Parser, seed: int, numbers: range, coverage_count: int, note: Callable[[int], None]) -> Trial:
-    """Try the mutations of ``parser`` with these ``numbers``. ``note`` receives each number before its input is tried."""
+    """Try the mutations of ``parser`` with these ``numbers``; ``note`` receives each number before its input."""
     trial = Trial(parser.name)
     seeds = list(parser.seeds())
     trier = Trier(parser)
@@ -172,7 +172,7 @@ def run(parser: Parser, seed: int, numbers: range, coverage_count: int, note: Ca
 
 def make_input(parser: Parser, seeds: Sequence[bytes], seed: int, index: int) -> bytes:
     """Return the mutation with this number; the same for the same ``seed``."""
-    return mutate(parser, seeds, Random(f"{seed}/{parser.name}/{index}"))
+    return mutate(parser, seeds, Random(f"{seed}/{parser.name}/{index}"))  # noqa: S311  # no secret
 
 
 def shrink(data: bytes, fails: Callable[[bytes], bool]) -> bytes:
