@@ -53,7 +53,7 @@ print("all stored")
 
 def test_no_line_is_lost_when_the_disk_fills_up(tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
-    mount = 'mount -t tmpfs -o size=16m small "$1/small"'
+    mount = 'mount -t tmpfs -o size=16m,mode=0700 small "$1/small"'
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", tmp_path], capture_output=True).returncode != 0:
         pytest.skip("this machine does not allow mounting a file system")
     done = subprocess.run(

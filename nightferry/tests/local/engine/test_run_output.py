@@ -140,7 +140,7 @@ def pids(tmp_path: Path) -> Iterator[Callable[[], list[int]]]:
 @pytest.mark.parametrize("ending", ["exit 3", "kill -9 $$"])
 def test_daemons_end_with_their_command(backend: LocalBackend, pids: Callable[[], list[int]], ending: str) -> None:
     started = time.monotonic()
-    ended = run(backend, "mark", "bash", "-c", f"{DAEMONS}{ending}")
+    ended = run(backend, "flaky", "bash", "-c", f"{DAEMONS}{ending}")
     assert ended.exit_code == (3 if ending == "exit 3" else 137)
     assert time.monotonic() - started < 30
     assert len(pids()) == 2
@@ -151,7 +151,7 @@ def test_daemons_end_with_a_stopped_run(
     backend: LocalBackend, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launcher, "STOP_GRACE_SECONDS", 0.3)
-    id = backend.run_task(RunRequest("mark", ("bash", "-c", f"trap '' TERM; {DAEMONS} while true; do sleep 60; done")))
+    id = backend.run_task(RunRequest("flaky", ("bash", "-c", f"trap '' TERM; {DAEMONS} while true; do sleep 60; done")))
 
     async def work() -> None:
         working = asyncio.create_task(backend.work(lambda: backend.run(id).status == "STOPPED"))
@@ -168,7 +168,7 @@ def test_daemons_end_with_a_stopped_run(
 def test_daemons_end_with_a_killed_engine(
     project: Project, backend: LocalBackend, pids: Callable[[], list[int]]
 ) -> None:
-    backend.run_task(RunRequest("mark", ("bash", "-c", f"{DAEMONS} sleep 300")))
+    backend.run_task(RunRequest("flaky", ("bash", "-c", f"{DAEMONS} sleep 300")))
     code = (
         "import asyncio, sys; from nightferry.environments.project import Project\n"
         "from nightferry.local.backend import LocalBackend\nfrom pathlib import Path\n"

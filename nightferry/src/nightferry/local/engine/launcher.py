@@ -46,7 +46,8 @@ from nightferry.local.store.retrying import retry_while_locked
 
 STOP_GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, the default of ECS
 LIMIT_GRACE_SECONDS = 30.0  # after the time limit, for the job to end with exit code 124
-_OUTPUT_GRACE_SECONDS = 2.0  # between the end of a task and the end of its output
+_OUTPUT_GRACE_SECONDS = 2.0  # without output, between the end of a task and the end of its output
+_LAST_OUTPUT_SECONDS = 600.0  # for the output of an ended task, while the store is locked or its disk is full
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -169,14 +170,15 @@ class Launcher:
             if code < 0:  # Its supervisor was killed, and ended nothing.
                 kill_group(process.pid, 0)
                 kill_detached(record.run.id)
-            _, open_pipes = await asyncio.wait(storing, timeout=_OUTPUT_GRACE_SECONDS)
-            if open_pipes:  # A process that could not be killed keeps a pipe open.
-                started.output.close()
-                started.events.close()
+            await _wait_for_output(storing, output)
+            started.output.close()
+            started.events.close()
             await asyncio.gather(*storing)
         finally:
             for one in storing:
                 one.cancel()
+            started.output.close()
+            started.events.close()
             self._limits.end(record.run.id)
         return 128 - code if code < 0 else code
 
@@ -226,8 +228,8 @@ class Launcher:
                 preexec_fn=prepare_task(os.getpid(), self._reaper, processors, ends_itself=not is_job),
             )
         except BaseException:
-            output.discard()
-            events.discard()
+            output.close()
+            events.close()
             engine_end.close()
             raise
         return _Started(process, output, events, engine_end)
@@ -302,3 +304,11 @@ def _log_retry(run: TaskRun) -> None:
         run.task, run.attempt, f"{run.not_before:%Y-%m-%d %H:%M:%S} UTC", run.id,
         extra={"event": "retry", "id": run.id},
     )  # fmt: skip
+
+
+async def _wait_for_output(storing: set[asyncio.Task[None]], output: RunOutput) -> None:
+    """Wait until the pipes of an ended task are read. A process that could not be killed may keep one open."""
+    end = time.monotonic() + _LAST_OUTPUT_SECONDS
+    while (await asyncio.wait(storing, timeout=_OUTPUT_GRACE_SECONDS))[1] and time.monotonic() < end:
+        if output.waiting_since is not None and time.monotonic() - output.waiting_since >= _OUTPUT_GRACE_SECONDS:
+            return

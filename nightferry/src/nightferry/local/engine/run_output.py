@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections import deque
 from typing import Any
 
@@ -51,11 +52,9 @@ class Pipe:
         """Stop reading; a reader that waits gets the end of the stream."""
         if self._transport is not None:
             self._transport.close()
-
-    def discard(self) -> None:
-        """Close both ends of a pipe that no process has received."""
-        os.close(self._read)
-        os.close(self.write)
+        else:
+            os.close(self._read)
+            os.close(self.write)
 
 
 class EngineEnd:
@@ -82,12 +81,14 @@ class RunOutput:
         self._omitted = 0
         self._last: deque[str] = deque()
         self._last_bytes = 0
+        self.waiting_since: float | None = None
+        """The time (of ``time.monotonic``) since which the task has written nothing; None while lines are stored."""
 
     async def store(self, reader: asyncio.StreamReader) -> None:
         """Store the output until its end, or until this call is cancelled."""
         rest = b""
         try:
-            while chunk := await reader.read(_READ_BYTES):
+            while chunk := await self._read(reader):
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 lines = whole.split(b"\n") if newline else []
                 while len(rest) > MAX_LINE_BYTES:
@@ -98,6 +99,12 @@ class RunOutput:
         finally:
             await self._add([rest])
             await self._add_last()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        self.waiting_since = time.monotonic()
+        chunk = await reader.read(_READ_BYTES)
+        self.waiting_since = None
+        return chunk
 
     async def _add(self, lines: list[bytes]) -> None:
         texts = []
