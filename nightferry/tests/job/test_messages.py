@@ -27,7 +27,6 @@ NOT_LOGGED = (
     "%(?:",
     "$.detail.containers[0].name",
     "DETAIL:",
-    "[parameters: ",
     "\\s{0,9}(?:\\b(?:DETAIL|",
 )
 

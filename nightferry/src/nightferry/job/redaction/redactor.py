@@ -67,7 +67,7 @@ _MIN_LINE_CHARACTERS = 8  # masking shorter lines or encodings of a secret would
 _MAX_TOKEN_CHARACTERS = 64  # of the end of a text that was cut, which may be the beginning of a secret
 
 # PostgreSQL's and SQLAlchemy's messages quote rows and parameters after these words.
-_DATABASE_WORDS = ("DETAIL:", "CONTEXT:", "HINT:", "QUERY:", "[parameters")
+_DATABASE_WORD = re.compile(r"(?:DETAIL|CONTEXT|HINT|QUERY):|\[parameters:")
 _DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
 _E_MAIL = re.compile(
     r"(?<![\w.!#$%&'*+/?^`{|}~-])[\w.!#$%&'*+/?^`{|}~-]++@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
@@ -145,7 +145,7 @@ class Redactor:
         if self._secret_pattern is not None:
             text = self._secret_pattern.sub(MASK, text)
         strict = self.is_strict
-        if strict and any(word in text for word in _DATABASE_WORDS):
+        if strict and ":" in text and _DATABASE_WORD.search(text):
             text = _DATABASE_DETAIL.sub("", text)
         hides = is_personal if strict else is_secret_name
         text = mask_key_blocks(text)
