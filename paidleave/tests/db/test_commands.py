@@ -36,7 +36,7 @@ def migrate_in_process(database: str, **changes: str) -> None:
 @pytest.fixture(scope="module")
 def guarded_user(postgres_server: Postgres) -> str:
     """Create a user that requires the password ``correct horse``."""
-    rules = postgres_server.data / "pg_hba.conf"
+    rules = postgres_server.directory / "pg_hba.conf"
     rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
     with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
         connection.execute("SET password_encryption = 'scram-sha-256'")

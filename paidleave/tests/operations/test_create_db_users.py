@@ -95,7 +95,7 @@ def test_users_are_created_from_environment_variables_and_a_second_run_changes_n
 
 def test_users_log_in_with_their_passwords(no_users: str, postgres_server: Postgres) -> None:
     assert run("operations.create_db_users", **database_env(no_users), **SECRETS).code == 0
-    rules = postgres_server.data / "pg_hba.conf"
+    rules = postgres_server.directory / "pg_hba.conf"
     trusting = rules.read_text()
     rules.write_text(f"local all {','.join(user.name for user in USERS)} scram-sha-256\n{trusting}")
     try:
