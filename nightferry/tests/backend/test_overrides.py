@@ -44,14 +44,14 @@ def backend(root: Path) -> LocalBackend:
 
 def work(backend: LocalBackend) -> TaskRun:
     asyncio.run(backend.work(lambda: not backend.store.has_open_work()))
-    return backend.runs()[0]
+    return backend.runs().entries[0]
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_person_cannot_set_it(backend: LocalBackend, name: str) -> None:
     with pytest.raises(ImpossibleOverride, match=f"^{name} "):
         backend.run_task(RunRequest("hello", env={name: "x"}))
-    assert backend.runs() == []
+    assert list(backend.runs().entries) == []
 
 
 def test_a_redrive_does_not_repeat_it(backend: LocalBackend) -> None:
