@@ -20,6 +20,7 @@ from nightferry.job.runtime import Runtime
 from nightferry.job.supervision import processes
 from nightferry.job.supervision.lines import MAX_LINE_BYTES, KeyBlocks, LineSplitter
 from nightferry.job.supervision.log import SupervisedLog
+from tests.job.conftest import HEAD
 
 MakeJob = Callable[..., Any]
 
@@ -78,6 +79,14 @@ def test_a_secret_of_the_settings_is_masked_in_the_output_of_a_child(job: MakeJo
     body = 'import subprocess\nsubprocess.run(["sh", "-c", "echo value: $0", settings.db_password.get_secret_value()])'
     ended = job(body).run(DB_PASSWORD="hunter2-xyz")
     assert list_messages(ended, "stdout") == ["value: [redacted]"]
+
+
+def test_a_secret_that_only_the_settings_class_knows_is_masked_in_raw_output(job: MakeJob) -> None:
+    head = HEAD.replace(
+        "    db_password:", "    pin: SecretStr = Field(description='A name without the word')\n    db_password:"
+    )
+    program = job("os.write(1, f'pin {settings.pin.get_secret_value()} of a job'.encode())", head)
+    assert list_messages(program.run(PIN="zebra-crossing"), "stdout") == ["pin [redacted] of a job"]
 
 
 def test_text_that_arrives_in_pieces_is_redacted_as_a_line(job: MakeJob) -> None:
