@@ -18,12 +18,11 @@ from nightferry.catalog.declarations import Image
 from nightferry.cli.create import new_environment
 from nightferry.cli.run import backfill, task_options
 from nightferry.cli.terminal import options, times
-from nightferry.contract import parse_scheduled_time
+from nightferry.contract import Privacy, parse_scheduled_time
 from nightferry.environments import aws_settings, environment, project, recipients, setting_checks
 from nightferry.errors import DeclarationError, EnvironmentFileError, NightferryError
 from nightferry.job import command_line, logs, settings
 from nightferry.job.errors import BadSettings
-from nightferry.job.redaction import numbers, personal, redact, redact_value
 from nightferry.job.redaction.redactor import Redactor
 from nightferry.job.settings import JobSettings
 from nightferry.schedules import expressions
@@ -50,6 +49,9 @@ class Job(JobSettings):
     table: dict[str, int] = Field(default={}, description="A table.")
     dry: bool = Field(default=False, description="A switch.")
     day: datetime | None = Field(default=None, description="A time.")
+
+
+LOCAL_TASK = LOCAL.task("job", command=["job"], config=Job)
 
 
 def _fire(text: str) -> Any:
@@ -99,8 +101,7 @@ def _rewrite(text: str) -> Any:
 
 def _check_values(values: Any) -> Any:
     texts = {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
-    task = next(iter(CATALOG.tasks.values()))
-    return start_values.find_value_problems(task, texts)
+    return start_values.find_value_problems(LOCAL_TASK, texts)
 
 
 def _substitute(value: Any) -> Any:
@@ -266,7 +267,7 @@ PARSERS = [
     Parser(
         "values at a start",
         from_json(_check_values),
-        _texts('{"LIMIT": "3", "S3_KEY": "in/a.csv"}'),
+        _texts('{"LIMIT": "3", "NAMES": "[1]", "TABLE": "{}", "DAY": "x"}'),
         (),
         (start_values.find_value_problems, start_values._validate, start_values._decode),
         Form.JSON,
@@ -311,16 +312,16 @@ PARSERS = [
     ),
     Parser(
         "redaction of a text",
-        from_text(redact),
+        from_text(Redactor(Privacy.STRICT).redact_text),
         _texts(*_LINES),
         (),
-        (Redactor, numbers, personal),
+        (Redactor.redact_text,),
         weight=10,
         words=(b"name: ", b"ssn=", b"<name>", b"</name>", b"(", b"password=", b'{"name": "', b"078-05-1120", b"  "),
     ),
     Parser(
         "redaction of a value",
-        from_json(redact_value),
+        from_json(Redactor(Privacy.STRICT).redact_value),
         _texts(*_LINES[1:2]),
         (),
         (Redactor.redact_value,),

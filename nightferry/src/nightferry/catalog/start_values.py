@@ -270,7 +270,7 @@ def _decode(config: type[BaseModel], texts: Mapping[str, str]) -> tuple[dict[str
         source.env_vars = {name.lower(): text}
         try:
             values |= source()
-        except SettingsError:
+        except (SettingsError, RecursionError):
             problems.append((name, "use JSON, such as [1, 2]"))
     return values, problems
 

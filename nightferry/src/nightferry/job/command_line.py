@@ -49,6 +49,8 @@ def load_settings(task: str, settings: type[Settings], arguments: Sequence[str])
         name = re.search(r'field "(\w+)"', str(error))  # pydantic-settings has the name only in its message
         problem = f"{name[1].upper()} is invalid: use JSON, such as [1, 2]" if name else redact(str(error))
         raise BadSettings(task, [problem]) from None
+    except RecursionError:
+        raise BadSettings(task, ["a value is nested too deeply"]) from None
     except NightferryError as error:
         raise BadSettings(task, [redact(str(error))]) from None
 

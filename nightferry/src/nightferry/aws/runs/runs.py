@@ -126,7 +126,7 @@ def _make_console_links(arn: str, stream: str, log_group: str) -> dict[str, str]
     cluster = arn.split("/")[1] if arn.count("/") > 1 else "default"
 
     def quote_twice(text: str) -> str:  # the console decodes the URL's fragment twice, and writes % as $25
-        return quote(quote(text, safe=""), safe="").replace("%", "$")
+        return quote(quote(text, safe="", errors="replace"), safe="").replace("%", "$")
 
     return {
         "Task": f"https://{host}/ecs/v2/clusters/{cluster}/tasks/{parse_arn_id(arn)}?region={region}",

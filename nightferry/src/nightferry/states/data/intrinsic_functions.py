@@ -110,7 +110,7 @@ def _array_range(first: Json, last: Json, step: Json) -> list[int]:
     if step == 0:
         raise InvalidArguments("The step must not be 0")
     numbers = range(first, last + (1 if step > 0 else -1), step)
-    if len(numbers) > _ARRAY_LIMIT_ITEMS:
+    if (last - first) // step >= _ARRAY_LIMIT_ITEMS:  # len() fails for very large ranges
         raise InvalidArguments(f"The array would have more than {_ARRAY_LIMIT_ITEMS} items")
     return list(numbers)
 
@@ -134,7 +134,7 @@ def _array_unique(array: Json) -> list[Json]:
 
 
 def _base64_encode(text: Json) -> str:
-    return base64.b64encode(_check_length(text).encode()).decode()
+    return base64.b64encode(_check_length(text).encode("utf-8", "replace")).decode()
 
 
 def _base64_decode(text: Json) -> str:
@@ -151,7 +151,7 @@ def _hash(value: Json, algorithm: Json) -> str:
     if algorithm not in _HASHES:
         raise InvalidArguments(f"The algorithm must be one of {', '.join(_HASHES)}")
     text = value if isinstance(value, str) else dumps(value)
-    return hashlib.new(_HASHES[algorithm], _check_length(text).encode()).hexdigest()
+    return hashlib.new(_HASHES[algorithm], _check_length(text).encode("utf-8", "replace")).hexdigest()
 
 
 def _json_merge(one: Json, other: Json, deep: Json) -> Json:

@@ -144,8 +144,8 @@ _ROOT = re.compile(r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)?")
 _NAME = re.compile(r"[^\s.\[\]()'\"$@*,:?~^]+")
 _QUOTED = re.compile(QUOTED, re.DOTALL)
 _DIGITS = "-?[0-9]{1,10}"
-_INTEGER = re.compile(rf"\s*({_DIGITS})\s*")
-_SLICE = re.compile(rf"\s*({_DIGITS})?\s*:\s*({_DIGITS})?\s*(?::\s*({_DIGITS})?\s*)?")
+_INTEGER = re.compile(rf"\s*+({_DIGITS})\s*+")
+_SLICE = re.compile(rf"\s*+({_DIGITS})?\s*+:\s*+({_DIGITS})?\s*+(?::\s*+({_DIGITS})?\s*+)?")
 
 FUNCTIONS: dict[str, Callable[[Json], Json]] = {
     "length": len,

@@ -52,7 +52,7 @@ def evaluate_text(text: str, scope: NameResolver) -> Value:
         return text
     try:
         return evaluate(syntax.parse_template(text), scope)
-    except (syntax.UnsupportedSyntax, *_EVALUATION_ERRORS):  # Terraform would report an error too
+    except (syntax.UnsupportedSyntax, RecursionError, *_EVALUATION_ERRORS):  # Terraform would report an error too
         return Unknown.from_template(text)
 
 

@@ -7,6 +7,7 @@ of GnuPG, and the lines that GnuPG 2.2.40 and 2.4.7 write.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection
 from enum import Enum
@@ -191,7 +192,8 @@ def _find_cause_in_content(content: Content, status: Status) -> Cause | None:
 
 def _find_cause_in_errors(status: Status, framing: Framing) -> Cause | None:
     seen = {words[0] for words in status}
-    errors = {int(words[2]) & 0xFFFF for words in status if words[:2] == ["ERROR", "pkdecrypt_failed"]}
+    codes = (words[2:3] for words in status if words[:2] == ["ERROR", "pkdecrypt_failed"])
+    errors = {int(code) & 0xFFFF for words in codes for code in words if re.fullmatch("[0-9]{1,10}", code)}
     if _BAD_PASSPHRASE in errors:
         return Cause.WRONG_PASSPHRASE
     if _NO_PASSPHRASE in errors:
