@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 import nightferry
+from nightferry.contract import Privacy
 from nightferry.job import describe_error, get_database_message
+from nightferry.job.redaction import redactor
 from nightferry.job.tracebacks import format_traceback
 
 NAME = "Wolfeschlegel"
@@ -37,6 +40,14 @@ WITHHELD = [
     f"DO $$ BEGIN RAISE EXCEPTION '{NAME}' USING ERRCODE = 'undefined_table'; END $$",
     f"INSERT INTO audited VALUES ('{NAME}')",
 ]
+
+
+@pytest.fixture(autouse=True)
+def strict() -> Iterator[None]:
+    """Apply the policy that withholds messages; the default shows them."""
+    with redactor.isolate():
+        redactor.privacy = Privacy.STRICT
+        yield
 
 
 def fail(database: str, statement: str) -> psycopg.Error:

@@ -41,11 +41,11 @@ def definition(gate: Path) -> dict[str, object]:
     """Return a definition whose second state fails until the file ``gate`` exists."""
 
     def run(script: str) -> dict[str, object]:
-        container = [{"Name": "mark", "Command": ["sh", "-c", script]}]
+        container = [{"Name": "three", "Command": ["sh", "-c", script]}]
         return {
             "Type": "Task",
             "Resource": "arn:aws:states:::ecs:runTask.sync",
-            "Parameters": {"TaskDefinition": "mark", "Overrides": {"ContainerOverrides": container}},
+            "Parameters": {"TaskDefinition": "three", "Overrides": {"ContainerOverrides": container}},
         }
 
     first = run(f'echo first >> "{gate}.log"') | {"Next": "Second"}

@@ -22,7 +22,7 @@ _WORDS = frozenset(
 _KEYS = frozenset(
     {
         *("private", "secret", "decryption", "encryption", "license", "licence", "insert", "api", "access", "signing"),
-        *("gpg", "pgp", "ssh", "rsa", "master", "auth", "hmac", "webhook", "consumer", "subscription", "shared"),
+        *("pgp", "gpg", "ssh", "rsa", "master", "auth", "hmac", "webhook", "consumer", "subscription", "shared"),
         *("deploy", "integration", "ingest", "fernet", "session", "cipher", "crypto", "client"),
     }
 )
@@ -115,7 +115,7 @@ _KEYS_OF_THINGS = frozenset(
             "search",
         ),
         *("field", "account", "customer", "item", "result", "lock", "lease", "idempotency", "tag", "source", "target"),
-        *("bucket", "event", "user", "employer", "employee", "product", "metric", "label", "type", "name", "kms"),
+        *("bucket", "event", "user", "product", "metric", "label", "type", "name", "kms"),
     }
 )
 _COUNT = re.compile(r"[0-9]{1,6}")
