@@ -92,6 +92,12 @@ def test_a_directory_that_was_deleted_and_created_again_gets_a_new_database(stat
     assert is_intact(folder)
 
 
+def test_a_service_may_have_the_name_of_the_copied_programs(state: Path, base: Path) -> None:
+    folder = find_folder("postgresql", state)
+    (base / "postgresql-0123456789ab" / "bin").mkdir(parents=True)
+    assert [found.folder for found in list_folders()] == [folder]
+
+
 def test_the_folder_of_an_ordinary_account_follows_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: OTHER)
     assert data_folders.get_base_folder() == Path(os.environ["XDG_STATE_HOME"]) / "nightferry"

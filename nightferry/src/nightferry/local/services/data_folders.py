@@ -210,5 +210,7 @@ def _read_owner(folder: Path) -> Owner | None:
 
 
 def _is_database(folder: Path) -> bool:
-    hidden = folder.name.startswith((".", "postgresql-"))  # new folders, and copies of the programs
-    return not hidden and folder.is_dir() and not folder.is_symlink()
+    if folder.name.startswith(".") or not folder.is_dir() or folder.is_symlink():
+        return False
+    # A copy of the programs has no owner; a service may have the name of one.
+    return not folder.name.startswith("postgresql-") or (folder / _OWNER_FILE).exists()
