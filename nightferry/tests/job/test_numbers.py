@@ -145,9 +145,6 @@ def test_an_ssn_is_masked_in_each_form(form: str) -> None:
         assert sum(unicodedata.digit(character, None) is not None for character in masked) < 4
 
 
-SEPARATORS = st.characters(categories=["Pd", "Ps", "Pe", "Po", "Zs", "Zl", "Cf"])
-
-
 @given(
     digits=st.lists(st.characters(categories=["Nd"]), min_size=9, max_size=9),
     gaps=st.lists(

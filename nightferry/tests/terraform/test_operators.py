@@ -23,7 +23,6 @@ workflows = ["nightly"]
 """
 ROLE = "arn:aws:iam::123456789012:role"
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-0123456789abcdef0"], "securityGroups": ["sg-1"]}}
-LOG_GROUP = "service/example-test/ecs-tasks"
 
 
 def make_policies(operators: str = OPERATORS) -> dict[str, dict[str, Any]]:
