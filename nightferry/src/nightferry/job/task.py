@@ -29,7 +29,7 @@ from nightferry.job.result import report_result
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
 from nightferry.job.settings import JobSettings, list_secret_values
-from nightferry.job.supervision.channel import Channel, ChannelHandler
+from nightferry.job.supervision.channel import Channel
 from nightferry.job.supervision.log import SupervisedLog
 from nightferry.job.supervision.supervisor import Supervisor
 
@@ -90,7 +90,7 @@ class JobProcess(Generic[Settings]):
         log = SupervisedLog(logs.JsonFormatter(self.runtime), output=1)
         self.channel = Supervisor(log, self.runtime.time_limit).start()
         faulthandler.enable(2)
-        code = self.run_job(ChannelHandler(self.channel))
+        code = self.run_job(self.channel)
         self.limits.schedule_exit(code)
         return code
 

@@ -21,19 +21,32 @@ from typing import Any
 EVENT, SECRETS, BEGIN, REPORT = "E", "S", "B", "R"
 
 
-class Channel:
-    """The job's end of the channel. A message interrupted by an exception is completed by the next one."""
+class Channel(logging.Handler):
+    """The job's end of the channel, and the handler of the job's log, whose lock keeps the messages of threads apart.
+
+    A message interrupted by an exception is completed by the next one.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        super().__init__()
         self._descriptor = descriptor
         self._unsent = b""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send the line of a record."""
+        line = self.format(record)
+        self.send(EVENT if getattr(record, "is_event", False) else "", line)
+
     def send(self, kind: str, text: str) -> None:
         """Send a message. ``text`` has no line breaks. Nothing is sent if the supervisor has ended."""
-        self._unsent += f"{kind}{text}\n".encode(errors="backslashreplace")
-        with suppress(BrokenPipeError):
-            while self._unsent:
-                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+        self.acquire()
+        try:
+            self._unsent += f"{kind}{text}\n".encode(errors="backslashreplace")
+            with suppress(BrokenPipeError):
+                while self._unsent:
+                    self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+        finally:
+            self.release()
 
     def send_secrets(self, secrets: Iterable[str]) -> None:
         """Send secrets, before a line can contain one."""
@@ -46,16 +59,3 @@ class Channel:
     def send_report(self, report: Mapping[str, Any]) -> None:
         """Send the exit code of the job and the resources that it used, when it ends."""
         self.send(REPORT, json.dumps(report))
-
-
-class ChannelHandler(logging.Handler):
-    """A handler that sends each record to the supervisor."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__()
-        self._channel = channel
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send the line of a record."""
-        line = self.format(record)
-        self._channel.send(EVENT if getattr(record, "is_event", False) else "", line)

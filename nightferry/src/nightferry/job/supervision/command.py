@@ -60,7 +60,7 @@ def _wait(child: int) -> int:
     os.set_blocking(write, False)
     _signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in _FORWARDED:
-        _signal.signal(number, lambda number, _frame: os.kill(child, number))
+        _signal.signal(number, lambda number, _frame: _forward(child, number))
     _signal.signal(_signal.SIGCHLD, lambda _number, _frame: None)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _HANDLED)
     poll = select.poll()
@@ -78,6 +78,13 @@ def _wait(child: int) -> int:
                 for number in _FORWARDED:
                     _signal.signal(number, _signal.SIG_IGN)  # the ID of the process may be used again
                 return status
+
+
+def _forward(child: int, number: int) -> None:
+    try:
+        os.kill(child, number)
+    except ProcessLookupError:  # it has just been collected
+        return
 
 
 def _has_children() -> bool:

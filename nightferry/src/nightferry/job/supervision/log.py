@@ -128,19 +128,22 @@ class SupervisedLog:
     # ── writing ──
 
     def _write(self, data: bytes) -> None:
-        """Write to standard output, however long its reader takes. Without a reader, the data is discarded."""
-        while data:
-            try:
-                data = data[os.write(self._output, data) :]
-            except BlockingIOError:
-                select.select([], [self._output], [])
-            except OSError:
-                return
+        _write_all(self._output, data)
 
     def _send_event(self, line: bytes) -> None:
         if self.events is not None:
-            with suppress(OSError):
-                os.write(self.events, line + b"\n")
+            _write_all(self.events, line + b"\n")
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write, however long the reader takes. A signal interrupts a long write. Without a reader, discard the data."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [])
+        except OSError:
+            return
 
 
 def _rename_event(line: bytes) -> bytes:

@@ -78,6 +78,7 @@ def kill_below(supervisor: int) -> None:
         for pid in descendants:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        time.sleep(_POLL_SECONDS)
 
 
 def list_descendants(ancestor: int) -> list[int]:

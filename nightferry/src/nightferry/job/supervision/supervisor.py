@@ -141,8 +141,7 @@ class Supervisor:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
-        if self._status is None:
-            os.kill(self._child, number)
+        self._send_signal(number)
         if number in _STOPS:
             self._limit(limits.STOP_GRACE_SECONDS + _STOP_RESERVE_SECONDS, ExitCode.STOPPED, "it did not stop")
 
@@ -164,7 +163,12 @@ class Supervisor:
             self._schedule_alarm()
             return
         self._killed = self._deadline
-        os.kill(self._child, signal.SIGKILL)
+        self._send_signal(signal.SIGKILL)
+
+    def _send_signal(self, number: int) -> None:
+        if self._status is None:
+            with suppress(ProcessLookupError):  # it has just been collected, and its status is not yet assigned
+                os.kill(self._child, number)
 
     # ── output ──
 
