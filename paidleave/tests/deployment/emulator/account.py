@@ -180,6 +180,15 @@ class EmulatedAws:
             self.client("sns").create_topic(Name=topic.rpartition(":")[2])
         if aws.log_forwarder:
             self._create_forwarder(aws.log_forwarder.rpartition(":")[2])
+        for key in {key for key in (aws.parameters_key, aws.log_key) if key}:
+            self._send(ids={"key": [key.rpartition("/")[2]]})
+            self.client("kms").create_key()
+        if aws.permissions_boundary:
+            statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+            self.client("iam").create_policy(
+                PolicyName=aws.permissions_boundary.rpartition("/")[2],
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+            )
 
     def _create_database(self) -> None:
         aws = self.resources.aws

@@ -12,7 +12,7 @@ and events of rules. Without Docker its tasks never end. This program adds:
   botocore, which checks it by the API model. A refused start of a schedule becomes a dead letter;
 
 - ECR reports an image that does not exist, and IAM's policy simulator uses the context and all resources of a request;
-- the network and the database get the ids that an environment names.
+- the network, the database and the keys get the ids that an environment names.
 
 The test sends scripts, ids and operations to refuse to ``/_test``.
 """
@@ -33,13 +33,13 @@ from hypercorn.config import Config
 from ministack import app as ministack
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, new_uuid, request_scope
-from ministack.services import cloudwatch_logs, ec2, ecr, ecs, eventbridge, iam, rds, stepfunctions
+from ministack.services import cloudwatch_logs, ec2, ecr, ecs, eventbridge, iam, kms, rds, stepfunctions
 
 PORT = int(sys.argv[1])
 scripts: dict[str, list[dict]] = {}
 tokens: dict[str, tuple] = {}
 refused: dict[str, str] = {}  # operation → text of the requests that are refused
-ids: dict[str, list[str]] = {"vpc": [], "subnet": [], "sg": []}
+ids: dict[str, list[str]] = {"vpc": [], "subnet": [], "sg": [], "key": []}
 lock = threading.RLock()
 
 
@@ -351,7 +351,8 @@ def main():
     ecr._describe_images = describe_existing_images
     iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = simulate_policy
     eventbridge._invoke_target = invoke_other_target
-    for kind in ids:
+    kms.new_uuid = partial(next_id, "key", kms.new_uuid)
+    for kind in ("vpc", "subnet", "sg"):
         name = f"_new_{kind}_id"
         setattr(ec2, name, partial(next_id, kind, getattr(ec2, name)))
     config = Config()
