@@ -185,6 +185,50 @@ def test_printed_exceptions_are_withheld_by_the_strict_policy(job: MakeJob, wher
     assert "KeyError: 'Wolfeschlegel'" in list_messages(plain, "stderr")
 
 
+TRACEBACKS = """
+import json, logging, subprocess, traceback
+log = logging.getLogger("job")
+def load(text):
+    raise ValueError(text)
+for text in ("of Wolfeschlegel", "first\\n\\nWolfeschlegel", "\\n".join(["Wolfeschlegel"] * 60)):
+    try:
+        load(text)
+    except ValueError as error:
+        formatted = traceback.format_exc()
+        traceback.print_exc()
+        log.error("failed: %s", formatted)
+        log.error("failed: %r", formatted)
+        log.error("in fields", extra={"trace": formatted, "list": traceback.format_exception(error)})
+        print(json.dumps({"exception": formatted}))
+        os.write(1, ("worker 1: " + formatted.replace("\\n", "\\nworker 1: ") + "\\n").encode())
+        os.write(1, f"ERROR:root:{formatted}".encode())
+    subprocess.run([sys.executable, "-S", "-c", f"raise ValueError({text!r})"])
+subprocess.run([sys.executable, "-S", "-c", "name = 'Wolfeschlegel"])
+log.error("after")
+"""
+
+
+def test_formatted_exceptions_are_withheld_wherever_they_are_written(job: MakeJob) -> None:
+    strict, plain = job(TRACEBACKS).run(**STRICT), job(TRACEBACKS).run()
+    assert "Wolfeschlegel" in plain.stdout
+    assert "Wolfeschlegel" not in strict.stdout
+    fields = [line for line in strict.lines if line["message"] == "in fields"]
+    assert "in load\nValueError: [message withheld]" in fields[0]["trace"]
+    assert fields[0]["list"][-1] == "ValueError: [message withheld]"
+    assert "after" in list_messages(strict, "job")
+
+
+def test_names_of_loggers_and_fields_are_redacted(job: MakeJob) -> None:
+    ended = job(f"""
+import logging
+logging.getLogger("import.{SSN}").warning("a logger")
+log.warning("counts", extra={{"{SSN}": 1, "hunter2-xyz": 2}})
+raise type("E123456789", (Exception,), {{}})
+""").run(**STRICT, DB_PASSWORD="hunter2-xyz")
+    assert not [text for text in (SSN, "123456789", "hunter2") if text in ended.stdout]
+    assert [line["logger"] for line in ended.lines if line["message"] == "a logger"] == ["import.*********"]
+
+
 def test_texts_of_asyncio_quote_no_exception_under_the_strict_policy(job: MakeJob) -> None:
     body = """
 import asyncio, gc

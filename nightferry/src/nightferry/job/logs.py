@@ -23,8 +23,8 @@ from typing import Any
 
 from nightferry.contract import LogEvent, Privacy
 from nightferry.job.error_facts import get_type_name
-from nightferry.job.printed_errors import PrintedErrors
 from nightferry.job.redaction import PLAIN_TYPES, redactor
+from nightferry.job.redaction.printed_errors import PrintedErrors
 from nightferry.job.runtime import Runtime
 from nightferry.job.tracebacks import format_traceback
 from nightferry.printable import make_printable
@@ -33,6 +33,8 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 _RESERVED_KEYS = frozenset(
     {"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"}
 )
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_.]{0,100}")
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -90,22 +92,28 @@ class JsonFormatter(logging.Formatter):
 
     def _render(self, record: logging.LogRecord) -> str:
         message = redactor.redact_text(_withhold_data_of_asyncio(record, _format_message(record)))
-        line = self._start_line(record.created, record.levelname, record.name, message)
+        line = self._start_line(record.created, record.levelname, _redact_name(record.name), message)
         others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
             if name == "event" and value in self.runtime_events:
                 is_event = vars(record)["is_event"] = isinstance(value, LogEvent)
                 name = "event" if is_event else "event_"
-            line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.redact_value(value, name)
+            shown = _redact_name(name) if name not in _RESERVED_KEYS else f"{name}_"
+            line[shown] = redactor.redact_value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            line["exception"] = get_type_name(error)
+            line["exception"] = _redact_name(get_type_name(error))
             line["traceback"] = format_traceback(error)
         return _encode(line)
 
     def _start_line(self, at: float, level: str, logger: str, message: str) -> dict[str, Any]:
         when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
         return {"time": when, "level": level, "logger": logger, "message": message} | self._identity
+
+
+def _redact_name(name: object) -> str:
+    """Return the name of a logger or field. One of letters only, as nearly all are, is shown as it is."""
+    return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else redactor.redact_key(name)
 
 
 def _encode(line: Mapping[str, Any]) -> str:
@@ -164,7 +172,8 @@ class _LogStream(io.TextIOBase):
         first, *lines = text.split("\n")
         parts.append(first)
         for following in lines:
-            line = errors.withhold("".join(parts))
+            printed = "".join(parts)
+            line = errors.withhold(printed) if redactor.is_strict else printed
             parts[:] = [following]
             if line is not None and line.strip():
                 self._logger.log(self._level, "%s", line)

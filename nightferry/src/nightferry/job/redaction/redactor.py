@@ -53,6 +53,7 @@ from nightferry.field_names.secret_names import is_number_of_secrets, is_secret_
 from nightferry.job.error_facts import format_error, get_type_name, read_facts, read_message
 from nightferry.job.redaction.numbers import mask_numbers
 from nightferry.job.redaction.pairs import MASK, mask_elements, mask_options, mask_pairs
+from nightferry.job.redaction.printed_errors import TRACEBACK, withhold_messages
 from nightferry.job.redaction.secrets import mask_addresses, mask_key_blocks, mask_tokens
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
@@ -145,6 +146,8 @@ class Redactor:
         if self._secret_pattern is not None:
             text = self._secret_pattern.sub(MASK, text)
         strict = self.is_strict
+        if strict and TRACEBACK in text:
+            text = withhold_messages(text)
         if strict and ":" in text and _DATABASE_WORD.search(text):
             text = _DATABASE_DETAIL.sub("", text)
         hides = is_personal if strict else is_secret_name
@@ -183,9 +186,11 @@ class Redactor:
             case _ if depth >= _MAX_DEPTH:
                 return "…"
             case Mapping():
-                return {self._redact_key(key): self._redact_item(key, item, depth + 1) for key, item in value.items()}
+                return {self.redact_key(key): self._redact_item(key, item, depth + 1) for key, item in value.items()}
             case BaseException():
                 return self.describe_error(value)
+            case [str(first), *_] if self.is_strict and TRACEBACK in first:  # the list of traceback.format_exception
+                return self.redact_text("".join(map(str, value)), keep_digits=keep).splitlines()
             case Sequence() | AbstractSet():
                 return [self.redact_value(item, field, depth + 1) for item in value]
         if isinstance(value, PLAIN_TYPES):
@@ -199,7 +204,7 @@ class Redactor:
 
         In strict mode, the message is one line of facts (:mod:`nightferry.job.error_facts`).
         """
-        name = type(error).__qualname__ if short else get_type_name(error)
+        name = self.redact_text(type(error).__qualname__ if short else get_type_name(error))
         if isinstance(error, NightferryError):
             return f"{name}: {self.redact_text(str(error))}"
         if self.is_strict:
@@ -213,7 +218,8 @@ class Redactor:
             return item  # a count, such as that of the lines rejected for a reason
         return self.redact_value(item, str(key), depth)
 
-    def _redact_key(self, key: object) -> str:
+    def redact_key(self, key: object) -> str:
+        """Return the name of a field without what must not be shown, such as the key of a count by person."""
         return self.redact_text(key) if isinstance(key, str) else str(self.redact_value(key))
 
     def _redact_number(self, value: int | float, keep: bool) -> int | float | str:

@@ -16,8 +16,8 @@ from typing import Any
 
 from nightferry.contract import EVENTS_VARIABLE, LogEvent
 from nightferry.job.logs import JsonFormatter
-from nightferry.job.printed_errors import PrintedErrors
 from nightferry.job.redaction import redactor
+from nightferry.job.redaction.printed_errors import PrintedErrors
 from nightferry.job.supervision.channel import BEGIN, EVENT, REPORT, SECRETS
 from nightferry.job.supervision.lines import KeyBlocks, LineSplitter, cut_line
 from nightferry.printable import make_printable
@@ -119,7 +119,9 @@ class SupervisedLog:
     def _add_line(self, number: int, line: bytes, omitted: int) -> None:
         # Without zero bytes, text in UTF-16 has the characters that the patterns of redaction recognize.
         text = line.replace(b"\0", b"").decode(errors="backslashreplace").rstrip("\r")
-        shown = None if self._blocks[number].hides(text) else self._errors[number].withhold(text)
+        shown = None if self._blocks[number].hides(text) else text
+        if shown is not None and redactor.is_strict:
+            shown = self._errors[number].withhold(shown)
         if shown is not None and shown.strip():
             message = cut_line(redactor.redact_text(shown), omitted)
             line_of_log = self._formatter.format_text(*_OUTPUTS[number], message)
