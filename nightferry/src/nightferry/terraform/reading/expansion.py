@@ -108,6 +108,7 @@ class Module:
     _blocks: Json = field(init=False)
     _locals: dict[str, Value] = field(init=False, default_factory=dict)
     _children: dict[str, Module] = field(init=False, default_factory=dict)
+    _entered: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         texts = [
@@ -137,7 +138,8 @@ class Module:
                 return self._evaluate_variable(name), 1
             case "local", name, *_ if name in self._blocks.get("locals", {}):
                 if name not in self._locals:
-                    self._locals[name] = _evaluate(self._blocks["locals"][name], self)
+                    with self._entering(f"local.{name}"):
+                        self._locals[name] = _evaluate(self._blocks["locals"][name], self)
                 return self._locals[name], 1
             case "module", name, output if name in self._blocks.get("module", {}):
                 return self._find_child(name).evaluate_output(output), 2
@@ -227,7 +229,22 @@ class Module:
             return Unknown.from_expression(f"{kind}.{name}"), 0
         return ([value] * many if many is not None else value), used
 
+    @contextmanager
+    def _entering(self, name: str) -> Iterator[None]:
+        """Raise NightferryError if the evaluation of this name has led to itself, which would never end."""
+        if name in self._entered:
+            raise NightferryError(f"{self.folder}: {name} refers to itself. Terraform refuses it too.")
+        self._entered.add(name)
+        try:
+            yield
+        finally:
+            self._entered.remove(name)
+
     def _evaluate_attribute(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
+        with self._entering(f"{mode}.{kind}.{name}.{attribute}"):
+            return self._find_attribute(mode, kind, name, body, attribute)
+
+    def _find_attribute(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
         if kind == "aws_iam_policy_document" and attribute == "json":
             return render_policy(_evaluate_block(body, self))
         if attribute in body:
