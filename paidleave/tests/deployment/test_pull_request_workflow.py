@@ -149,7 +149,7 @@ def test_a_pull_request_gets_one_comment_per_environment(
         repository.replace(TASKS, "Size(cpu=2048, memory=4096)", "Size(cpu=2048, memory=8192)")
         repository.synthesize()
         comment = comment_on(runner, repository.commit("Give the import more memory"), github)
-        description, _, plan = comment.partition("<details>")
+        plan, _, description = comment.partition("</details>")
         assert "1 change" in description
         assert "dor-import" in description
         assert "# module.task_dor_import.aws_ecs_task_definition.this must be replaced" in plan

@@ -225,8 +225,10 @@ def test_a_plan_uses_the_deployed_image_if_there_is_one(
 # ── comment-plan ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def comment(tmp_path: Path, plan: str, found: str = "") -> tuple[Result, list[str], str]:
-    (tmp_path / "diff.md").write_text("### Changes in test\n")
+def comment(
+    tmp_path: Path, plan: str, found: str = "", diff: str = "### Changes in test\n"
+) -> tuple[Result, list[str], str]:
+    (tmp_path / "diff.md").write_text(diff)
     (tmp_path / "plan.txt").write_text(plan)
     write_fake(tmp_path, "gh", f'case "$*" in *--jq*) printf "{found}";; esac')
     variables = {"RUNNER_TEMP": str(tmp_path), "REPOSITORY": "o/r", "NUMBER": "7"}
@@ -241,7 +243,16 @@ def test_a_further_push_updates_the_comment(tmp_path: Path) -> None:
     assert "--method POST repos/o/r/issues/7/comments" in calls[-1]
     _, calls, text = comment(tmp_path, "No changes.", "42\\n43\\n")
     assert "--method PATCH repos/o/r/issues/comments/42" in calls[-1]
-    assert text.startswith("<!-- nightferry plan: test -->\n### Changes in test\n")
+    assert text.startswith("<!-- nightferry plan: test -->\n")
+    assert "\n### Changes in test\n" in text
+
+
+def test_the_code_of_a_branch_cannot_hide_the_plan(tmp_path: Path) -> None:
+    _, _, text = comment(tmp_path, "Plan: 9 to destroy.", diff="```\nNo changes.\n<!--")
+    before, _, after = text.partition("is written by the code of the branch.")
+    assert "Plan: 9 to destroy." in before
+    assert "No changes." in after
+    assert "Plan:" not in after
 
 
 def test_a_long_plan_is_truncated_and_its_fences_are_escaped(tmp_path: Path) -> None:

@@ -131,6 +131,17 @@ def test_packages_are_installed_with_hashes_as_wheels_and_built_without_download
     assert (TEMPLATE / "requirements-build.lock").read_bytes() == build_lock
 
 
+def test_artifacts_of_different_jobs_are_in_different_folders() -> None:
+    """Otherwise the artifact of a branch's code could replace that of the job that a reviewer has approved."""
+    downloads = 0
+    for workflow, name, job in jobs_of_every_workflow():
+        steps = [step for step in job.get("steps", []) if "download-artifact@" in step.get("uses", "")]
+        assert all("name" in step["with"] and "pattern" not in step["with"] for step in steps), (workflow, name)
+        assert len({step["with"]["path"] for step in steps}) == len(steps), (workflow, name)
+        downloads += len(steps)
+    assert downloads
+
+
 def test_every_job_has_the_permissions_that_it_uses() -> None:
     needed = {
         "contents: read": ("actions/checkout",),
