@@ -338,6 +338,41 @@ def test_daemons_that_hold_the_output_end_with_their_job(job: MakeJob, tmp_path:
     assert event["count"] >= 2
 
 
+FORGED_REPORTS = r"""R[]
+R{"exit_code": "x"}
+R{"exit_code": 0, "event": "started", "cpu_seconds": NaN}
+R{}
+"""
+
+
+def test_a_forged_report_neither_stops_the_supervisor_nor_adds_fields(job: MakeJob, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.touch()
+    ended = job(f"""{DAEMONS.format(pids=str(pids))}
+for number in range(3, 40):
+    try:
+        os.write(number, {FORGED_REPORTS.encode()!r})
+    except OSError:
+        pass
+time.sleep(0.2)
+sys.exit(3)
+""").run()
+    assert ended.code == 3
+    assert not any(is_running(pid) for pid in read_pids(pids, 2))
+    (event,) = ended.events("ended")
+    assert event["exit_code"] == 3
+
+
+def test_a_supervisor_that_fails_ends_the_processes_of_its_job(job: MakeJob, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    pids.touch()
+    fail = "from nightferry.job.supervision.log import SupervisedLog\nSupervisedLog.add_output = None\n"
+    ended = job(f"{DAEMONS.format(pids=str(pids))}\nos.write(1, b'x')\ntime.sleep(300)", fail + HEAD).run()
+    assert ended.code == 1
+    assert "the supervisor of the job failed" in ended.lines[-1]["message"]
+    assert not any(is_running(pid) for pid in read_pids(pids, 2))
+
+
 def test_the_job_ends_with_its_killed_supervisor(job: MakeJob, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     process = job(f"open({str(pids)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)").start()

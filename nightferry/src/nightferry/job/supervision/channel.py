@@ -20,6 +20,9 @@ from typing import Any
 
 EVENT, SECRETS, BEGIN, REPORT = "E", "S", "B", "R"
 
+USED_RESOURCES = ("duration_seconds", "cpu_seconds", "children_cpu_seconds", "peak_memory_bytes")
+"""The members of a report besides ``exit_code``, all of which are numbers."""
+
 
 class Channel(logging.Handler):
     """The job's end of the channel, and the handler of the job's log, whose lock keeps the messages of threads apart.

@@ -18,13 +18,14 @@ from nightferry.contract import EVENTS_VARIABLE, LogEvent
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
 from nightferry.job.redaction.printed_errors import PrintedErrors
-from nightferry.job.supervision.channel import BEGIN, EVENT, REPORT, SECRETS
+from nightferry.job.supervision.channel import BEGIN, EVENT, REPORT, SECRETS, USED_RESOURCES
 from nightferry.job.supervision.lines import KeyBlocks, LineSplitter, cut_line
 from nightferry.printable import make_printable
 
 _OUTPUTS = (("stdout", "INFO"), ("stderr", "WARNING"))  # as of text that is printed by Python
 _BEFORE_THE_BODY = (LogEvent.STARTED, LogEvent.SKIPPED)
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_MAX_NUMBER = 10**15
 _START = b'{"time": "'
 
 
@@ -88,7 +89,7 @@ class SupervisedLog:
             elif kind == BEGIN:
                 self._has_begun = True
             elif kind == REPORT:
-                self.report = dict(json.loads(content))
+                self.report = _read_report(content)
             else:
                 self._add_line(0, line, 0)
         except (ValueError, TypeError, AttributeError, RecursionError):
@@ -146,6 +147,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
             select.select([], [descriptor], [])
         except OSError:
             return
+
+
+def _read_report(content: bytes) -> dict[str, Any]:
+    """Return what the job reported about its end. Raises ValueError for anything else than sensible numbers."""
+    report = dict(json.loads(content))
+    numbers = {name: report.get(name) for name in ("exit_code", *USED_RESOURCES)}
+    if not all(isinstance(number, int | float) and abs(number) < _MAX_NUMBER for number in numbers.values()):
+        raise ValueError("not a report")
+    return {**numbers, "exit_code": int(report["exit_code"]) & 0xFF}
 
 
 def _rename_event(line: bytes) -> bytes:

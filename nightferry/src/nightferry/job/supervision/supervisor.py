@@ -106,9 +106,10 @@ class Supervisor:
             kill_descendants()
             code = 128 + signal.SIGKILL
         except BaseException as error:
+            kill_descendants()
             self._log.write("CRITICAL", f"the supervisor of the job failed: {describe_error(error)}", {})
             code = ExitCode.FAILURE
-        os._exit(code)  # exit handlers belong to the job, which is killed with this process if it is still running
+        os._exit(code)  # exit handlers belong to the job
 
     def _supervise(self) -> int:
         """Supervise the job until it has ended and its output is written, and return the exit code of the run."""
