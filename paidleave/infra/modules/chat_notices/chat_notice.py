@@ -175,7 +175,7 @@ def _make_alarm_link(arn: str, name: str) -> str:
     parts = arn.split(":")
     if len(parts) < 7 or parts[1] not in _CONSOLES or not re.fullmatch(r"[a-z0-9-]+", parts[3]):
         return ""
-    alarm = urllib.parse.quote(name, safe="")
+    alarm = urllib.parse.quote(name, safe="", errors="replace")
     return f"https://{parts[3]}.{_CONSOLES[parts[1]]}/cloudwatch/home?region={parts[3]}#alarmsV2:alarm/{alarm}"
 
 

@@ -97,12 +97,14 @@ def handler(
     event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, str | None]:
     """Publish the notice of the event, and return the message ID."""
-    detail: dict[str, Any] = event.get("detail") or {}
-    machine, execution = (_get_text(detail, name) for name in ("stateMachineArn", "executionArn"))
+    detail = event.get("detail") if isinstance(event, dict) else None
+    machine, execution, status = (_get_text(detail, name) for name in ("stateMachineArn", "executionArn", "status"))
+    if execution.count(":") < 7:
+        raise UnknownEvent(f"{execution!r} is not the ARN of an execution.")
     notice = _read_notices().get(machine)
     if notice is None:
         raise UnknownEvent(f"State machine {machine} has no notice. Deploy the environment again.")
-    error, cause, step = detail.get("error"), detail.get("cause"), None
+    error, cause, step = _get_optional_text(detail, "error"), _get_optional_text(detail, "cause"), None
     try:
         last = _read_end(execution, sleep)
         if last is not None:
@@ -110,14 +112,14 @@ def handler(
         step = find_failed_step(_read_events(execution))
     except (ClientError, BotoCoreError, NotFromAws) as problem:
         _log("history not read", execution=execution, reason=str(problem))
-    if was_replaced(str(detail.get("status")), cause):
+    if was_replaced(status, cause):
         _log("replaced", execution=execution, cause=cause)
         return {"message_id": None}
     subject = notice["subject"][:_MAX_SUBJECT_CHARACTERS]
     if notice["message"]:
         content = {"Message": notice["message"]}
     else:
-        failure = _describe(notice, execution, str(detail.get("status")), step, error, cause)
+        failure = _describe(notice, execution, status, step, error, cause)
         texts = {"default": json.dumps(failure, ensure_ascii=False), "email": _format_e_mail(failure)}
         content = {"Message": json.dumps(texts, ensure_ascii=False), "MessageStructure": "json"}
     response = _get_client("sns").publish(TopicArn=notice["topic"], Subject=subject, **content)
@@ -257,8 +259,13 @@ def _read_events(execution: str) -> Iterator[dict[str, Any]]:
         yield from page.get("events", [])
 
 
-def _get_text(detail: dict[str, Any], name: str) -> str:
+def _get_optional_text(detail: Any, name: str) -> str | None:
     value = detail.get(name)
+    return None if value is None else str(value)
+
+
+def _get_text(detail: Any, name: str) -> str:
+    value = detail.get(name) if isinstance(detail, dict) else None
     if not isinstance(value, str):
         raise UnknownEvent(f"The event is not a status change of an execution: its detail has no {name}.")
     return value

@@ -24,9 +24,11 @@ import json
 import math
 import os
 import random
+import re
 import sys
 import time
 import urllib.parse
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +44,7 @@ MAX_NAME_CHARACTERS = 255
 MAX_ATTRIBUTES = 240  # of 255; the others are left for the attributes that this function and New Relic add
 MAX_DEPTH = 5
 MAX_AGE_SECONDS = 47 * 3600  # New Relic drops events older than 48 hours
+MAX_PAYLOAD_BYTES = 32 * 1024 * 1024  # uncompressed; CloudWatch Logs sends at most a few megabytes
 MARGIN_SECONDS = 2.0  # to fail with a message before Lambda stops the invocation
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=10)
@@ -51,6 +54,9 @@ _RESERVED_PREFIXES = ("newrelic.", "aws.log")
 _INTEGERS = range(-(2**63), 2**63)
 
 Entry = dict[str, Any]
+
+# The errors of reading a JSON document in another form than expected.
+_UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError, zlib.error)
 
 
 class NotFromAws(Exception):
@@ -87,12 +93,16 @@ def forward(event: dict[str, Any], remaining: float, retry: RetryPolicy) -> dict
         UnknownPayload: The payload has an unknown type.
     """
     deadline = time.monotonic() + remaining - MARGIN_SECONDS
-    payload = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
-    if payload["messageType"] == "CONTROL_MESSAGE":  # CloudWatch Logs checks that the function can be invoked
-        return {"events": 0, "requests": 0}
-    if payload["messageType"] != "DATA_MESSAGE":
-        raise UnknownPayload(f"The payload has the unknown type {payload['messageType']!r}; expected DATA_MESSAGE.")
-    entries = [_build_entry(payload, log_event) for log_event in payload["logEvents"]]
+    try:
+        payload = json.loads(_decompress(base64.b64decode(event["awslogs"]["data"])))
+        if payload["messageType"] == "CONTROL_MESSAGE":  # CloudWatch Logs checks that the function can be invoked
+            return {"events": 0, "requests": 0}
+        if payload["messageType"] != "DATA_MESSAGE":
+            raise UnknownPayload(f"The payload has the unknown type {payload['messageType']!r}; expected DATA_MESSAGE.")
+        entries = [_build_entry(payload, log_event) for log_event in payload["logEvents"]]
+    except _UNREADABLE as error:
+        problem = f"The payload does not have the form of CloudWatch Logs ({type(error).__name__})."
+        raise UnknownPayload(problem) from error
     requests, problems = 0, []
     # All batches are sent even if one is rejected, because a retry repeats all of them.
     for batch, body in _split_into_batches(entries):
@@ -107,6 +117,15 @@ def forward(event: dict[str, Any], remaining: float, retry: RetryPolicy) -> dict
 
 
 # ── entries ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _decompress(data: bytes) -> bytes:
+    """Return the content of a gzip file, which CloudWatch Logs limits; more would exceed the function's memory."""
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    content = decompressor.decompress(data, MAX_PAYLOAD_BYTES)
+    if not decompressor.eof:
+        raise ValueError("it is truncated or too large")
+    return content
 
 
 def _build_entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
@@ -289,7 +308,7 @@ def _parse_retry_after(retry_after: str | None) -> float | None:
     """Return the seconds of Retry-After, or until its date (RFC 9110, 10.2.3); None if missing or invalid."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", retry_after):
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())

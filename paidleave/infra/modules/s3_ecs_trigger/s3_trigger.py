@@ -106,6 +106,8 @@ def handler(
 
     ``nightferry redrive`` adds the member ``redrives``: how often the event was taken from the dead-letter queue.
     """
+    if not isinstance(event, dict):
+        raise UnknownEvent("The event is not an object.")
     counts = {"started": 0, "ignored": 0}
     if event.get("Event") == "s3:TestEvent":
         _log("ignored", reason="test event")
@@ -219,6 +221,8 @@ def _make_object(
         raise UnknownEvent(f"The event for {bucket}/{key} has the time {created!r}, which is not ISO 8601.") from None
     if time.tzinfo is None:
         raise UnknownEvent(f"The event for {bucket}/{key} has the time {created!r} without a time zone.")
+    if not all(isinstance(text, str | None) for text in (version, etag, sequencer)):
+        raise UnknownEvent(f"The event for {bucket}/{key} has a version, ETag or sequencer that is not text.")
     return _Object(bucket, key, version or "", etag or "", sequencer or "", time)
 
 

@@ -23,6 +23,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,9 @@ _EXECUTION = "SFN_EXECUTION_ID"
 _NOT_INPUTS = (_ATTEMPT, _EXECUTION, "NIGHTFERRY_RUN_ID", "NIGHTFERRY_START_ID")
 _REPEATED = ("command", "cpu", "memory")  # of the overrides, besides the variables
 _SUCCESS, _BAD_SETTINGS, _KILLED, _STOPPED = 0, 2, 137, 143
+
+# The errors of reading a JSON document in another form than expected.
+_UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 class NotFromAws(Exception):
@@ -63,19 +67,32 @@ def handler(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, str | None]:
     """Plan or start the next attempt of a task, and return the decision."""
-    if isinstance(planned := event.get("retry"), dict):
-        return _start(planned, now())
-    if event.get("detail-type") != "ECS Task State Change" or not isinstance(event.get("detail"), dict):
-        raise UnknownEvent("The event is neither a stopped task nor a planned retry.")
-    planned = _plan(event["detail"])
+    with _reading():
+        if isinstance(planned := event.get("retry"), dict):
+            planned = _read_planned(planned)
+        elif event.get("detail-type") == "ECS Task State Change" and isinstance(event.get("detail"), dict):
+            planned = _plan(event["detail"])
+        else:
+            raise UnknownEvent("The event is neither a stopped task nor a planned retry.")
+        delay = timedelta() if planned is None else datetime.fromisoformat(planned["due"]) - now()
     if planned is None:
         return _log("left alone", task=str(event["detail"].get("taskArn")))
-    delay = datetime.fromisoformat(planned["due"]) - now()
+    if "retry" in event:
+        return _start(planned, now())
     if delay > _LONGEST_WAIT:
         return _schedule(planned, context.invoked_function_arn)
     if delay > timedelta():
         sleep(delay.total_seconds())
     return _start(planned, now())
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise UnknownEvent for an event whose members do not have the documented form."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise UnknownEvent(f"The event does not have the documented form ({type(error).__name__}).") from error
 
 
 # ── decisions ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,6 +131,18 @@ def _plan(detail: dict[str, Any]) -> dict[str, Any] | None:
             "containerOverrides": [container],
         },
     }
+
+
+def _read_planned(planned: dict[str, Any]) -> dict[str, Any]:
+    """Return an attempt that this function has planned, with its members checked."""
+    if not (isinstance(planned["overrides"], dict) and isinstance(planned["attempt"], int)):
+        raise TypeError
+    for name in ("stopped", "due"):
+        datetime.fromisoformat(planned[name])
+    if planned["family"] not in _read_retries():
+        raise UnknownEvent(f"Family {planned['family']} has no retry. Deploy the environment again.")
+    planned["task"].encode()
+    return planned
 
 
 def read_exit_code(detail: dict[str, Any], container: str) -> int | None:
@@ -241,9 +270,10 @@ def _find_repeat(planned: dict[str, Any]) -> str | None:
     )
     for page in pages:
         for event in page.get("events", []):
-            detail = json.loads(event["message"])["detail"]
-            if detail.get("startedBy") in starters:
-                return str(detail["taskArn"])
+            with _reading():
+                detail = json.loads(event["message"])["detail"]
+                if detail.get("startedBy") in starters:
+                    return str(detail["taskArn"])
     return None
 
 
