@@ -21,11 +21,7 @@ from rich.text import Text
 from nightferry.printable import indent_continuation, make_one_line, make_printable
 
 # The sequences of rich and of the shell's prompt: colors, the cursor, and carriage returns of a progress display.
-_OWN_SEQUENCE = r"\x1b\[[0-9;?]{0,32}[A-Za-z]|\r"
-_CONTROL = re.compile(
-    rf"({_OWN_SEQUENCE})|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_OWN_SEQUENCE = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z]|\r)")
 
 
 class Terminal(Console):
@@ -112,9 +108,9 @@ class GuardedStream:
 
     def write(self, text: str) -> int:
         """Write the printable form of a text."""
-        if _CONTROL.search(text) is not None:
-            text = _CONTROL.sub(lambda found: found[1] or make_printable(found[0]), text)
-        return self.stream.write(text)
+        pieces = _OWN_SEQUENCE.split(text)  # each second one is such a sequence
+        pieces[::2] = map(make_printable, pieces[::2])
+        return self.stream.write("".join(pieces))
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
