@@ -24,8 +24,8 @@ from nightferry.states.machine.history import HistoryEvent
 _SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an ID
 _KEPT_HISTORIES = 50
 _KEPT_ERRORS = 10_000
+_LARGEST_PAGE = 1000  # of ListExecutions
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
-
 
 _STATUSES: Mapping[Outcome, tuple[str, ...]] = {
     "open": ("RUNNING", "PENDING_REDRIVE"),
@@ -101,7 +101,8 @@ class Executions:
         """
         found: list[ExecutionSummary] = []
         place: Cursor | None = None
-        listed = self._iterate(wanted, limit)
+        is_first = before is None and wanted == ExecutionFilter(wanted.workflow, wanted.outcome)
+        listed = self._iterate(wanted, limit if is_first else _LARGEST_PAGE)
         if before is not None:
             listed = dropwhile(lambda one: _get_place(one[1]) >= before, listed)
         for examined, (workflow, item) in enumerate(listed):
@@ -115,7 +116,7 @@ class Executions:
     def count(self, wanted: ExecutionFilter, limit: int) -> Count:
         """Return the number of executions, counted up to ``limit``."""
         number = 0
-        for examined, (_, item) in enumerate(self._iterate(wanted, 1000)):
+        for examined, (_, item) in enumerate(self._iterate(wanted, _LARGEST_PAGE)):
             number += _matches(wanted, item)
             if number > limit or examined == EXAMINED:
                 return Count(min(number, limit), complete=False)
@@ -137,7 +138,7 @@ class Executions:
             with self._aws.translate_errors(f"list the executions of workflow {workflow}", missing=_MISSING):
                 for page in self._aws.stepfunctions.get_paginator("list_executions").paginate(
                     stateMachineArn=self.make_state_machine_arn(workflow),
-                    PaginationConfig={"PageSize": min(limit + 1, 1000)},
+                    PaginationConfig={"PageSize": min(limit + 1, _LARGEST_PAGE)},
                     **filters,
                 ):
                     for item in page["executions"]:
