@@ -13,11 +13,14 @@ _HTTPS = 443
 
 def build(names: Names) -> Document:
     """Build ``network.tf.json``."""
+    reached = [
+        *(["HTTPS"] if names.aws.https_anywhere else []),
+        *(["the database"] if names.aws.database_security_group else []),
+        "the destinations that the environment names",
+    ]
     document = Document(
         "Network. Tasks have no public address and accept no connections. They may connect to "
-        + ("HTTPS, " if names.aws.https_anywhere else "")
-        + ("the database " if names.aws.database_security_group else "")
-        + "and the destinations that the environment names."
+        f"{', '.join(reached[:-1])}{' and ' if reached[:-1] else ''}{reached[-1]}."
     )
     group = document.add_resource(
         "aws_security_group",
