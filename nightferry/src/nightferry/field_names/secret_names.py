@@ -29,26 +29,12 @@ _KEYS = frozenset(
 # Last words of names of facts about a secret.
 _FACTS = frozenset(
     {
-        *(
-            "id",
-            "ids",
-            "path",
-            "file",
-            "folder",
-            "url",
-            "uri",
-            "name",
-            "names",
-            "arn",
-            "count",
-            "counts",
-            "limit",
-            "size",
-        ),
-        *("limits", "length", "ttl", "type", "types", "policy", "expiry", "expires", "expiration", "age", "timeout"),
-        *("endpoint", "format", "header", "field", "fields", "prefix", "version", "enabled", "required", "rotation"),
-        *("days", "hours", "minutes", "seconds", "ms", "bytes", "total", "used", "bucket", "manager", "algorithm"),
-        *("min", "max", "at", "errors", "index", "lines", "rows", "error", "status", "state", "variable", "variables"),
+        *("id", "ids", "path", "file", "folder", "url", "uri", "name", "names", "arn", "count", "counts", "limit"),
+        *("size", "limits", "length", "ttl", "type", "types", "policy", "expiry", "expires", "expiration", "age"),
+        *("timeout", "endpoint", "format", "header", "field", "fields", "prefix", "version", "enabled", "required"),
+        *("rotation", "days", "hours", "minutes", "seconds", "ms", "bytes", "total", "used", "bucket", "manager"),
+        *("algorithm", "min", "max", "at", "errors", "index", "lines", "rows", "error", "status", "state", "variable"),
+        *("variables",),
     }
 )
 _QUANTITIES = frozenset(
@@ -73,49 +59,11 @@ _MIN_SECRET_CHARACTERS = 6  # masking shorter values would hide ordinary words
 # Words before KEY in the names of variables that hold no secret.
 _KEYS_OF_THINGS = frozenset(
     {
-        *(
-            "s3",
-            "object",
-            "sort",
-            "primary",
-            "partition",
-            "foreign",
-            "cache",
-            "range",
-            "hash",
-            "group",
-            "order",
-            "unique",
-        ),
-        *(
-            "index",
-            "lookup",
-            "natural",
-            "business",
-            "public",
-            "row",
-            "column",
-            "dedup",
-            "deduplication",
-            "join",
-            "record",
-        ),
-        *(
-            "message",
-            "routing",
-            "shard",
-            "file",
-            "input",
-            "output",
-            "config",
-            "feature",
-            "json",
-            "dict",
-            "map",
-            "search",
-        ),
-        *("field", "account", "customer", "item", "result", "lock", "lease", "idempotency", "tag", "source", "target"),
-        *("bucket", "event", "user", "product", "metric", "label", "type", "name", "kms"),
+        *("s3", "object", "sort", "primary", "partition", "foreign", "cache", "range", "hash", "group", "order"),
+        *("unique", "index", "lookup", "natural", "business", "public", "row", "column", "dedup", "deduplication"),
+        *("join", "record", "message", "routing", "shard", "file", "input", "output", "config", "feature", "json"),
+        *("dict", "map", "search", "field", "account", "customer", "item", "result", "lock", "lease", "idempotency"),
+        *("tag", "source", "target", "bucket", "event", "user", "product", "metric", "label", "type", "name", "kms"),
     }
 )
 _COUNT = re.compile(r"[0-9]{1,6}")
