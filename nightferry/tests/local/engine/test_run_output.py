@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from nightferry.job.leases import Lease
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import launcher, run_output
-from nightferry.local.engine.run_output import RunOutput, split_line
+from nightferry.local.engine.run_output import Pipe, RunOutput, split_line
 from nightferry.local.services.secrets import Mask
 from nightferry.local.store import Store
 from nightferry.testing import forked
@@ -192,6 +193,27 @@ def test_a_missing_program_is_explained(backend: LocalBackend) -> None:
     assert (ended.exit_code, ended.stop_code) == (None, "TaskFailedToStart")
     assert ended.reason is not None
     assert "no-such-program: No such file or directory. Check that the program is installed" in ended.reason
+
+
+def test_a_start_that_fails_for_lack_of_descriptors_keeps_none(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    class LastPipe(Pipe):
+        def __init__(self) -> None:
+            if kept:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            super().__init__()
+            kept.extend((self._read, self.write))
+
+    monkeypatch.setattr(launcher, "Pipe", LastPipe)
+    ended = run(backend, "hello")
+    assert ended.reason is not None
+    assert "Too many open files" in ended.reason
+    for descriptor in kept:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -208,13 +208,15 @@ class Launcher:
     ) -> _Started:
         environment = self._build_environment(record, task, secret_values)
         command = [*self._services.resolve(list(task.command)), *record.run.args]
-        output, events, engine_end = Pipe(), Pipe(), EngineEnd()
         is_job = task.main is not None
-        if is_job:
-            environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
-        else:
-            command = build_supervised_command(events.write, command)
-        try:
+        with contextlib.ExitStack() as opened:  # which closes the pipes if the process does not start
+            opened.callback((output := Pipe()).close)
+            opened.callback((events := Pipe()).close)
+            opened.callback((engine_end := EngineEnd()).close)
+            if is_job:
+                environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
+            else:
+                command = build_supervised_command(events.write, command)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL if is_job else engine_end.read,
@@ -227,11 +229,7 @@ class Launcher:
                 pass_fds=(events.write,),
                 preexec_fn=prepare_task(os.getpid(), self._reaper, processors, ends_itself=not is_job),
             )
-        except BaseException:
-            output.close()
-            events.close()
-            engine_end.close()
-            raise
+            opened.pop_all()
         return _Started(process, output, events, engine_end)
 
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
