@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -227,6 +228,21 @@ raise type("E123456789", (Exception,), {{}})
 """).run(**STRICT, DB_PASSWORD="hunter2-xyz")
     assert not [text for text in (SSN, "123456789", "hunter2") if text in ended.stdout]
     assert [line["logger"] for line in ended.lines if line["message"] == "a logger"] == ["import.*********"]
+
+
+def test_an_error_during_the_import_of_a_job_is_redacted(tmp_path: Path) -> None:
+    module = tmp_path / "a_job.py"
+    module.write_text(f"import os\nimport nightferry.job\nraise ValueError('ssn {SSN} ' + os.environ['DB_PASSWORD'])\n")
+    lines = []
+    for privacy in ("strict", "secrets-only"):
+        variables = {"NIGHTFERRY_TASK": "a-job", "DB_PASSWORD": "hunter2-xyz", "NIGHTFERRY_PRIVACY": privacy}
+        done = subprocess.run([sys.executable, str(module)], env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        lines.append(json.loads(done.stdout))
+    strict, plain = lines
+    assert (strict["level"], strict["task"], strict["exception"]) == ("CRITICAL", "a-job", "ValueError")
+    assert not [text for text in (SSN, "hunter2") if text in str(strict)]
+    assert f"ssn {SSN} [redacted]" in plain["traceback"]
 
 
 def test_texts_of_asyncio_quote_no_exception_under_the_strict_policy(job: MakeJob) -> None:

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Generic, NoReturn, TypeVar
 
-from nightferry.contract import ExitCode, LogEvent, Privacy
+from nightferry.contract import TASK_VARIABLE, ExitCode, LogEvent, Privacy
 from nightferry.errors import NightferryError
 from nightferry.field_names.personal import show_numbers
 from nightferry.field_names.secret_names import is_secret_variable
@@ -193,6 +194,21 @@ class JobProcess(Generic[Settings]):
             self.channel.send_report(report)
         else:
             _log.info("ended with exit code %d", code, extra={"event": LogEvent.ENDED, **report})
+
+
+def _log_failed_import(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log an error of a task's process before its job runs, such as one in a module, as the job's log does."""
+    runtime = Runtime.read("")
+    configure_redaction(runtime, JobSettings)
+    record = logging.makeLogRecord(
+        {"name": "nightferry.job", "levelname": "CRITICAL", "msg": "failed before the job began"}
+    )
+    record.exc_info = (kind, error.with_traceback(trace), trace)
+    os.write(1, f"{logs.JsonFormatter(runtime).format(record)}\n".encode(errors="backslashreplace"))
+
+
+if os.environ.get(TASK_VARIABLE):
+    sys.excepthook = _log_failed_import  # until the log is configured
 
 
 def configure_redaction(runtime: Runtime, settings: type[JobSettings]) -> None:
