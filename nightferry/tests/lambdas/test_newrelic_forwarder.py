@@ -221,6 +221,16 @@ def test_a_probe_is_ignored_and_an_unknown_payload_fails(api: LogApi) -> None:
     assert api.keys == []
 
 
+@pytest.mark.parametrize("timestamp", [float("inf"), float("nan"), None])
+def test_a_time_that_is_not_a_number_fails(api: LogApi, timestamp: float | None) -> None:
+    damaged = json.loads(gzip.decompress(base64.b64decode(payload("x")["awslogs"]["data"])))
+    damaged["logEvents"][0]["timestamp"] = timestamp
+    data = base64.b64encode(gzip.compress(json.dumps(damaged).encode())).decode()
+    with pytest.raises(newrelic_forwarder.UnknownPayload, match="does not have the form of CloudWatch Logs"):
+        forward({"awslogs": {"data": data}}, ENOUGH_SECONDS, QUICK_RETRY)
+    assert api.keys == []
+
+
 # ── batches ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

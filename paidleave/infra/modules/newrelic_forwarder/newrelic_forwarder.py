@@ -131,6 +131,7 @@ def _decompress(data: bytes) -> bytes:
 def _build_entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
     """Return a log event in the format of New Relic's API, with the fields of a JSON line as attributes."""
     message, fields = _parse_line(event["message"])
+    timestamp = int(event["timestamp"])
     attributes: dict[str, Any] = {
         "aws.logGroup": payload["logGroup"],
         "aws.logStream": payload["logStream"],
@@ -142,15 +143,15 @@ def _build_entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
     if more := fields[MAX_ATTRIBUTES:]:
         attributes["more"] = _make_attribute_value("more", json.dumps(dict(more)), cut)
     entry = {
-        "timestamp": event["timestamp"],
+        "timestamp": timestamp,
         "message": _make_attribute_value("message", message, cut),
         "attributes": attributes,
     }
     if cut:
         attributes["cut"] = _make_attribute_value("cut", ", ".join(cut), [])
     now = time.time()
-    if event["timestamp"] / 1000 < now - MAX_AGE_SECONDS:
-        attributes["original_time"] = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).isoformat()
+    if timestamp / 1000 < now - MAX_AGE_SECONDS:
+        attributes["original_time"] = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat()
         entry["timestamp"] = int(now * 1000)
     return entry
 
