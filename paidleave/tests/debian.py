@@ -26,7 +26,7 @@ def debian_server() -> Iterator[postgres.Postgres]:
         patch.object(postgres, "_find_binaries", lambda: installed[-1]),
         patch.object(postgres, "_CLIENTS", "local all all trust\n"),  # the word "all" in maps is new in version 16
     ):
-        server = postgres.Postgres(directory / "pg", settings={"fsync": "off"})
+        server = postgres.Postgres(directory / "pg", settings={"fsync": "off", "temp_file_limit": "4GB"})
         server.start()
         try:
             yield server

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from nightferry.local.services.postgres import Postgres
 from paidleave.db import migrate
@@ -35,6 +36,9 @@ class FinishedSystem:
 @contextmanager
 def open_system(server: Postgres, name: str, folder: Path) -> Iterator[ExistingSystem]:
     with run_simulator(folder / "simulator") as vendor, existing_database(server.conninfo(), name) as database:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            # As in the server's parameter group, which execute-sql requires if its owner is not a superuser.
+            connection.execute(sql.SQL("ALTER DATABASE {} SET temp_file_limit = '4GB'").format(sql.Identifier(name)))
         yield ExistingSystem(database, folder, vendor)
 
 

@@ -3,6 +3,7 @@
 from nightferry.backend.interface import (
     Backend,
     CredentialsExpired,
+    ExecutionSummary,
     LogLine,
     LogReader,
     Refused,
@@ -12,13 +13,20 @@ from nightferry.backend.interface import (
     Unreachable,
     WorkflowExecution,
 )
+from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
 
 __all__ = [
     "Backend",
+    "Count",
     "CredentialsExpired",
+    "Cursor",
+    "ExecutionFilter",
+    "ExecutionSummary",
     "LogLine",
     "LogReader",
+    "Page",
     "Refused",
+    "RunFilter",
     "RunRequest",
     "StateExecution",
     "TaskRun",

@@ -24,8 +24,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from nightferry import NightferryError
-from nightferry.backend import TaskRun
-from nightferry.backend.queries import RunFilter
+from nightferry.backend import RunFilter, TaskRun
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.commands import find_nightferry_command
 from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines, create_outcomes_table

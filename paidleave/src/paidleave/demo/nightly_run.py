@@ -13,8 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from nightferry import NightferryError
-from nightferry.backend import TaskRun, WorkflowExecution
-from nightferry.backend.queries import ExecutionFilter
+from nightferry.backend import ExecutionFilter, TaskRun, WorkflowExecution
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo import arrivals, summary
 from paidleave.demo.commands import find_nightferry_command

@@ -7,6 +7,7 @@ import time
 from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
 
 from tests.fineos import vendor_schemas
@@ -366,14 +367,15 @@ def test_a_hanging_loader_loses_its_claims_when_the_lease_expires(employers: Any
     hanging = employers.start(EMPLOYER_LOAD_LEASE_SECONDS="1")
     while not employers.query("SELECT 1 FROM employer_push_to_fineos_queue WHERE claimed_by IS NOT NULL"):
         time.sleep(0.02)
-    hanging.send_signal(signal.SIGSTOP)
+    job = psutil.Process(hanging.pid).children()[0]  # the process itself is its supervisor
+    job.suspend()
     simulator.faults()
     while employers.query("SELECT 1 FROM employer_push_to_fineos_queue WHERE lease_expires_at > now()"):
         time.sleep(0.02)
     try:
         assert employers.load()["loaded_employers_count"] == 5
     finally:
-        hanging.send_signal(signal.SIGCONT)
+        job.resume()
     assert hanging.wait(30) in (0, 1)
     assert employers.queue() == 0
     assert len(simulator.parties()) == 5
