@@ -63,6 +63,13 @@ SECRET = [
     ("token ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abcdefg"),
     ("SECRET_KEY=abcdef API_KEY: qwerty", "abcdef"),
     ("__token__=hunter2", "hunter2"),
+    ("Authorization: Basic aHVudGVyMjp2YWx1ZQ==", "aHVudGVy"),
+    ("send: b'POST / HTTP/1.1\\r\\nAuthorization: Basic aHVudGVyMjp2YWx1ZQ==\\r\\n'", "aHVudGVy"),
+    ("headers={'X-Amz-Security-Token': b'FwoGZXIvYXdz//hunter2', 'n': 1}", "hunter2"),
+    ("[(b'Set-Cookie', b'JSESSIONID=hunter2; Path=/'), (b'Age', b'5')]", "hunter2"),
+    ("password=SecretBytes('hunter2')", "hunter2"),
+    ('Response body:\nb\'{"SecretString":"{\\\\"password\\\\":\\\\"hunter2\\\\"}"}\'', "hunter2"),
+    ('{"Parameter":{"Name":"/a/b","Type":"SecureString","Value":"hunter2"}}', "hunter2"),
 ]
 
 
@@ -86,6 +93,21 @@ def test_secrets_are_masked_by_each_policy(text: str, secret: str, privacy: Priv
 @pytest.mark.parametrize("text", READABLE[:3])
 def test_strict_masks_personal_data(text: str) -> None:
     assert Redactor(Privacy.STRICT).redact_text(text) != text
+
+
+WRITTEN_NAMES = (
+    "O'Neil", "Mary \"May\" O'Neil", "Mary (May) O'Neil", "O'Neil, Mary", "O'NEIL, MARY-ANN", "Neil & Sons O'Neil",
+    "Name('O'Neil')", "Name(first='Mary', last=\"O'Neil\")", "b\"O'Neil\"", "O'Neil, St. James",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN_NAMES)
+def test_strict_masks_the_whole_name_in_a_field(name: str) -> None:
+    for sign in ("=", ": ", " => "):
+        shown = Redactor(Privacy.STRICT).redact_text(f"row 5: last_name{sign}{name}, count=3 of 4")
+        assert not [part for part in ("Neil", "NEIL", "Mary", "MARY", "May", "Sons", "James") if part in shown], shown
+        assert shown.startswith("row 5: last_name")
+        assert shown.endswith(", count=3 of 4"), shown
 
 
 @pytest.mark.parametrize("privacy", Privacy)

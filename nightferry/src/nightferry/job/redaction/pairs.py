@@ -19,10 +19,24 @@ MASK = "[redacted]"
 IsHidden = Callable[[str], bool]
 
 # key=value, key: value, "key": value and 'key' => value, also with escaped quotes
-_KEY = re.compile(r"""(?:(?<![\w.\\-])|(?<=\\[nrt]))(?P<key>[\w.-]++)(?P<end>\\?["'])?\s*+(?P<sign>=>|[=:])\s*+""")
-_QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*+)""", re.DOTALL)
+_KEY = re.compile(r"""(?:(?<![\w.\\-])|(?<=\\[nrt]))(?P<key>[\w.-]++)(?P<end>\\{0,8}+["'])?\s*+(?P<sign>=>|[=:])\s*+""")
+_QUOTED = re.compile(r"""(?P<quote>\\{0,8}+["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*+)""", re.DOTALL)
 # A value without quotes ends at the next key or at the end of the line.
-_UNQUOTED = re.compile(r"""(?:[^\s,;&<>)}\]|"']++|[^\S\n]++(?!\n|\Z|[,;&<>)}\]|"']|[A-Za-z][\w.-]*+\s*+[=:]))*+""")
+_UNQUOTED = re.compile(
+    r"""
+    (?: \[redacted\]
+      | [^\s,;&<>)}\]|"']++
+      | (?<=[^\W\d_])'(?=[^\W\d_])                                              # O'Brien
+      | [^\S\n]++(?:"[^"\n]{1,40}+"|'[^'\n]{1,40}+'|\([^()\n]{1,40}+\))(?=\s)    # Mary "May" Smith
+      | ,[^\S\n]{0,2}(?=[A-Z][\w'.-]*+(?!\s*+[=:]|\w))                             # Smith, John
+      | [^\S\n]++&(?=[^\S\n])                                                     # Smith & Sons
+      | [^\S\n]++(?!\n|\Z|[,;&<>)}\]|"']|[A-Za-z][\w.-]*+\s*+[=:])
+    )*+
+    """,
+    re.VERBOSE,
+)
+# Of a value in repr: b'…', Decimal('…'), Name(first='…')
+_TYPE = re.compile(r"""(?:[bruf]{1,2}(?=["'])|[A-Za-z_][\w.]{0,100}+(?=\())""", re.IGNORECASE)
 _BRACKET = re.compile(r"[][(){}]")
 _PATH = re.compile(r"(?:^|[\s\"'(\[=])(?:[a-z][a-z\d]{1,7}:/)?/[^\s\"'<>?=&;]*/$")  # up to the last part of a path
 _PATH_CHARACTERS = 300
@@ -30,6 +44,11 @@ _COUNT = re.compile(r"\d{1,6}(?![\w.-])")
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 _EMPTY = ("", "None", "null", "true", "false", "True", "False", MASK)
 _ELEMENT = re.compile(r"(?P<before><(?:\w++:)?(?P<key>[\w.-]++)(?:\s[^<>]*+)?>)(?P<value>[^<>]++)")
+# ('Set-Cookie', 'session=…'), also with bytes, as in lists of headers
+_ITEM = re.compile(
+    r"""(?P<before>\(b?(?P<quote>["'])(?P<key>[\w.-]++)(?P=quote),\ ?b?(?P<quote_of_value>["']))"""
+    r"""(?P<value>(?:(?!(?P=quote_of_value))(?:\\.|.))++)(?=(?P=quote_of_value)\))"""
+)
 # --password hunter2, and '--password', 'hunter2' in the repr of a command; "--password is required" is a sentence.
 _OPTION = re.compile(
     r"""
@@ -64,6 +83,11 @@ def mask_elements(text: str, is_hidden: IsHidden) -> str:
         return f"{match['before']}{MASK}" if is_hidden(match["key"]) and match["value"].strip() else match[0]
 
     return _ELEMENT.sub(mask, text)
+
+
+def mask_items(text: str, is_hidden: IsHidden) -> str:
+    """Replace the values in tuples of a hidden name and its value."""
+    return _ITEM.sub(lambda match: f"{match['before']}{MASK}" if is_hidden(match["key"]) else match[0], text)
 
 
 def mask_options(text: str, is_hidden: IsHidden) -> str:
@@ -112,10 +136,12 @@ def _is_count_by_label(text: str, found: re.Match[str]) -> bool:
 
 def _find_value(text: str, position: int) -> tuple[int, int]:
     """Return the start and end of the value at ``position``, without its quotes."""
-    if quoted := _QUOTED.match(text, position):
+    kind = _TYPE.match(text, position)
+    begin = kind.end() if kind else position
+    if quoted := _QUOTED.match(text, begin):
         return quoted.span("value")
-    if text[position : position + 1] in _CLOSING:
-        return position, _find_closing_bracket(text, position)
+    if text[begin : begin + 1] in _CLOSING:
+        return position, _find_closing_bracket(text, begin)
     unquoted = _UNQUOTED.match(text, position)
     return unquoted.span() if unquoted else (position, position)
 

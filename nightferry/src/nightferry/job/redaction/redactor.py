@@ -52,9 +52,9 @@ from nightferry.field_names.personal import has_visible_digits, is_personal
 from nightferry.field_names.secret_names import is_number_of_secrets, is_secret_name
 from nightferry.job.error_facts import format_error, get_type_name, read_facts, read_message
 from nightferry.job.redaction.numbers import mask_numbers
-from nightferry.job.redaction.pairs import MASK, mask_elements, mask_options, mask_pairs
+from nightferry.job.redaction.pairs import MASK, mask_elements, mask_items, mask_options, mask_pairs
 from nightferry.job.redaction.printed_errors import TRACEBACK, withhold_messages
-from nightferry.job.redaction.secrets import mask_addresses, mask_key_blocks, mask_tokens
+from nightferry.job.redaction.secrets import mask_addresses, mask_authorization, mask_key_blocks, mask_tokens
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
 """Types whose text may be shown, in addition to texts, numbers, dates and collections."""
@@ -151,10 +151,12 @@ class Redactor:
         if strict and ":" in text and _DATABASE_WORD.search(text):
             text = _DATABASE_DETAIL.sub("", text)
         hides = is_personal if strict else is_secret_name
-        text = mask_key_blocks(text)
+        text = mask_authorization(mask_key_blocks(text))
         if "=" in text or ":" in text:
             text = mask_addresses(text)
             text = mask_pairs(text, hides)
+        if "('" in text or "(b'" in text or '("' in text or '(b"' in text:
+            text = mask_items(text, is_secret_name)
         if "<" in text:
             text = mask_elements(text, hides)
         if "--" in text:
@@ -186,6 +188,8 @@ class Redactor:
             case _ if depth >= _MAX_DEPTH:
                 return "…"
             case Mapping():
+                if value.get("Type") == "SecureString" and "Value" in value:  # of the Parameter Store
+                    value = {**value, "Value": MASK}
                 return {self.redact_key(key): self._redact_item(key, item, depth + 1) for key, item in value.items()}
             case BaseException():
                 return self.describe_error(value)

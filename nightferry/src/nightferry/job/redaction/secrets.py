@@ -19,6 +19,7 @@ _ENCODED = re.compile(
 _AUTHORIZATION = re.compile(
     r"\b(Bearer|Basic|Digest|AWS4-HMAC-SHA256)(\s{1,9})(?=[^\s,;\"']*[\d._~+/=-])[^\s,;\"']{6,}+", re.IGNORECASE
 )
+_SECURE_VALUE = re.compile(r"""(["']Value["']:\s?["'])[^"']++""")  # in a response of the Parameter Store
 # A password with "/" follows a ":" that no port follows.
 _USER_INFO = re.compile(
     r"(?<=://)(?!USER@HOST\b)(?:[^/\s?#@\"':]*+:(?![0-9]{0,5}(?:[/?#\s]|\Z))[^\s@\"']{0,200}+@(?:[^/\s?#@\"']*+@)*+"
@@ -63,11 +64,21 @@ def mask_addresses(text: str) -> str:
     return text
 
 
-def mask_tokens(text: str) -> str:
-    """Return ``text`` without tokens, keys and long encoded texts."""
+def mask_authorization(text: str) -> str:
+    """Return ``text`` without what follows the scheme of an Authorization header.
+
+    This precedes the masking of fields: the end of ``aHVudGVyMg==`` looks like the beginning of another field.
+    """
     lower = text.lower()
     if "bearer" in lower or "basic" in lower or "digest" in lower or "aws4-" in lower:
         text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
+    return text
+
+
+def mask_tokens(text: str) -> str:
+    """Return ``text`` without tokens, keys, long encoded texts and values of the Parameter Store."""
+    if "SecureString" in text:
+        text = _SECURE_VALUE.sub(rf"\1{MASK}", text)
     for contained, (pattern, mask) in _TOKENS.items():
         if contained in text:
             text = pattern.sub(mask, text)
