@@ -74,24 +74,23 @@ def matches(wanted: RunFilter, run: TaskRun) -> bool:
 def test_pages_have_every_run_of_a_filter_once_and_in_order(backend: AwsBackend, runs: list[TaskRun]) -> None:
     middle = runs[7].created_at
     filters = [
-        RunFilter(task, None, outcome, since, until)
-        for task in (None, "three")
-        for outcome in (None, *OUTCOMES)
-        for since, until in ((None, None), (middle, None), (None, middle))
+        *(RunFilter(task, outcome=outcome) for task in (None, "three") for outcome in (None, *OUTCOMES)),
+        *(RunFilter(since=middle, outcome=outcome) for outcome in (None, "succeeded", "open")),
+        *(RunFilter("three", until=middle, outcome=outcome) for outcome in (None, "failed")),
     ]
     for wanted in filters:
         expected = [run.id for run in runs if matches(wanted, run)]
-        for limit in (2, 50):
-            pages = read_all(backend.runs, wanted, limit)
-            assert [run.id for page in pages for run in page] == expected, wanted
-            assert all(len(page) == limit for page in pages[:-1])
+        pages = read_all(backend.runs, wanted, 4)
+        assert [run.id for page in pages for run in page] == expected, wanted
+        assert all(len(page) == 4 for page in pages[:-1])
         assert backend.count_runs(wanted) == Count(len(expected), complete=True)
+    assert [len(page) for page in read_all(backend.runs, RunFilter(), 50)] == [len(runs)]
     assert backend.count_runs(limit=3) == Count(3, complete=False)
 
 
-@pytest.mark.parametrize(("text", "number"), [("USER-3", 1), ("it LEFT", 9), ("file.csv", 1), ("nothing", 0)])
-def test_a_text_is_searched(backend: AwsBackend, runs: list[TaskRun], text: str, number: int) -> None:
-    assert len(backend.runs(RunFilter(text=text), limit=len(runs))) == number
+def test_a_text_is_searched(backend: AwsBackend, runs: list[TaskRun]) -> None:
+    for text, number in {"USER-3": 1, "it LEFT": 9, "file.csv": 1, "nothing": 0}.items():
+        assert len(backend.runs(RunFilter(text=text), limit=len(runs))) == number, text
 
 
 def test_periods_that_cannot_change_are_read_once(
