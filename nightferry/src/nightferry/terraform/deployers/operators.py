@@ -72,10 +72,9 @@ def _iterate_tasks(names: Names, tasks: Sequence[str]) -> Iterator[Json]:
         {"StringEquals": {"iam:PassedToService": [TASK_PRINCIPAL]}},
     )
     yield _allow("TagStartedTasks", ["ecs:TagResource"], running, {"StringEquals": {"ecs:CreateAction": ["RunTask"]}})
-    tags = {**names.tags, "task": list(tasks)}
-    own = {f"aws:ResourceTag/{key}": tags[key] for key in ("application", "environment", "task")}
-    stop = {key: value if isinstance(value, list) else [value] for key, value in own.items()}
-    yield _allow("StopTasks", ["ecs:StopTask"], running, {"ArnEquals": cluster, "StringEquals": stop})
+    tags = {key: [value] for key, value in names.own_tags.items()} | {"task": list(tasks)}
+    own = {f"aws:ResourceTag/{key}": values for key, values in tags.items()}
+    yield _allow("StopTasks", ["ecs:StopTask"], running, {"ArnEquals": cluster, "StringEquals": own})
 
 
 def _iterate_workflows(names: Names, workflows: Sequence[str]) -> Iterator[Json]:
