@@ -78,16 +78,13 @@ def test_ordinary_texts_are_readable_by_default(text: str) -> None:
     redactor = Redactor()
     assert redactor.privacy is Privacy.SECRETS_ONLY
     assert redactor.redact_text(text) == text
-    assert redactor.line(text) == text
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRET)
 @pytest.mark.parametrize("privacy", Privacy)
 def test_secrets_are_masked_by_each_policy(text: str, secret: str, privacy: Privacy) -> None:
-    redactor = Redactor(privacy)
     assert secret in text.replace("\\n", "\n")
-    assert secret not in redactor.redact_text(text)
-    assert secret not in redactor.line(text)
+    assert secret not in Redactor(privacy).redact_text(text)
 
 
 @pytest.mark.parametrize("text", READABLE[:3])
@@ -181,15 +178,6 @@ RANDOM = "q8Zr2mXw0LkTn5Vb"
 )
 def test_the_value_of_a_variable_is_a_secret(variable: str, value: str, expected: bool) -> None:
     assert is_secret_variable(variable, value) is expected
-
-
-@pytest.mark.parametrize("privacy", Privacy)
-def test_a_line_of_json_stays_json(privacy: Privacy) -> None:
-    line = json.dumps({"message": "order 123456789", "password": "hunter2", "ssn": 123456789, "done": 1234567890})
-    shown = json.loads(Redactor(privacy).line(line))
-    assert shown["password"] == "[redacted]"
-    assert shown["done"] == 1234567890
-    assert shown["ssn"] == ("[redacted]" if privacy is Privacy.STRICT else 123456789)
 
 
 class Settings(JobSettings):

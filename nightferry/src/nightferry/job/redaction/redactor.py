@@ -125,19 +125,6 @@ class Redactor:
         """Return True if the value of a field of this name is masked."""
         return is_personal(field) if self.is_strict else is_secret_name(field)
 
-    def line(self, text: str) -> str:
-        """Return a line of a program's output without what must not be shown.
-
-        A JSON object stays one: its members are redacted by their names, as those of a log line.
-        """
-        shown = self.redact_text(text)
-        if shown is not text and shown != text and text.startswith("{"):
-            try:
-                return json.dumps(self.redact_value(json.loads(text)), ensure_ascii=False)
-            except (ValueError, RecursionError):
-                return shown
-        return shown
-
     def redact_text(self, text: str, *, keep_digits: bool = False) -> str:
         """Return ``text`` without what must not be shown."""
         omitted = ""
