@@ -41,8 +41,7 @@ def test_ctrl_c_during_the_imports_prints_no_traceback(function: str, ignored: b
     """The module of a command is replaced by one whose import is interrupted. With nohup, Ctrl-C is ignored."""
     program = f"""
 import os, signal, sys, types
-if {ignored}:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN if {ignored} else signal.default_int_handler)
 import nightferry.cli
 assert not {{"typer", "nightferry.catalog", "nightferry.errors"}} & set(sys.modules), "slow imports before the handler"
 def interrupted(name):
