@@ -20,7 +20,7 @@ from nightferry.job.leases import Lease
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import launcher, run_output
-from nightferry.local.engine.run_output import Pipe, RunOutput, split_line
+from nightferry.local.engine.run_output import Pipe, RunEvents, RunOutput, split_line
 from nightferry.local.services.secrets import Mask
 from nightferry.local.store import Store
 from nightferry.testing import forked
@@ -255,6 +255,24 @@ def test_long_lines_of_a_flood_are_limited_by_their_bytes(tmp_path: Path, monkey
 
 def test_a_run_within_the_limits_has_no_notice(tmp_path: Path) -> None:
     assert store_output(tmp_path, b"one\n\ntwo\r\n") == ["one", "two"]
+
+
+def test_a_long_event_is_ignored_and_does_not_block_the_supervisor(tmp_path: Path) -> None:
+    store = Store(tmp_path / "engine.sqlite")
+    store.add_run("run", "task", [], {})
+    ended = b'{"event": "ended", "exit_code": 0}\n'
+
+    async def feed() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b'{"event": "result", "x": "' + b"x" * 2_000_000 + b'"}\n' + ended)
+        reader.feed_eof()
+        await RunEvents(store, "run").store(reader)
+        assert reader.at_eof()
+
+    asyncio.run(feed())
+    assert store.run_event("run", "result") is None
+    assert store.run_event("run", "ended") == {"event": "ended", "exit_code": 0}
+    store.close()
 
 
 def test_a_line_is_split_between_characters() -> None:

@@ -158,10 +158,12 @@ class RunEvents:
     async def store(self, reader: asyncio.StreamReader) -> None:
         """Read and store the events until their end."""
         rest = b""
-        while (chunk := await reader.read(_READ_BYTES)) and len(rest) < _MAX_EVENT_BYTES:
+        while chunk := await reader.read(_READ_BYTES):  # always to the end, because a full pipe blocks the supervisor
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                await self._add(_parse_event(line))
+                if len(line) <= _MAX_EVENT_BYTES:
+                    await self._add(_parse_event(line))
+            rest = rest[: _MAX_EVENT_BYTES + 1]
         if rest.startswith(b"E") and rest[1:].isdigit() and len(rest) < 10:
             self.start_error = int(rest[1:])
 
