@@ -71,7 +71,8 @@ _MAX_TOKEN_CHARACTERS = 64  # of the end of a text that was cut, which may be th
 _DATABASE_WORD = re.compile(r"(?:DETAIL|CONTEXT|HINT|QUERY):|\[parameters:")
 _DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
 _E_MAIL = re.compile(
-    r"(?<![\w.!#$%&'*+/?^`{|}~-])[\w.!#$%&'*+/?^`{|}~-]++@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
+    r"(?<![\w.!#$%&'*+/?^`{|}~-])(?:[\w.!#$&'*+/?^`{|}~-]|%(?!40))++(?:@|%40)(?:[\w-]+\.)+[\w-]{2,}"
+    r"|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
 )
 
 
@@ -150,7 +151,7 @@ class Redactor:
             text = mask_options(text, is_secret_name)
         text = mask_tokens(text)
         if strict:
-            if "@" in text:
+            if "@" in text or "%40" in text:
                 text = _E_MAIL.sub("[e-mail]", text)
             if not keep_digits:
                 text = mask_numbers(text, self._shown_names)
