@@ -140,6 +140,9 @@ lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1K7a9
         ("lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1K7a9", "lQOYBGVhY2sBCADK"),
         ('duplicate key "x"\nDETAIL:  Key (employer_name)=(Acme) already exists.', "Acme"),
         ('value too long\nCONTEXT:  COPY employer, line 1, column employer_dba: "Acme"', "Acme"),
+        ("syntax error at or near \"x\"\nLINE 1: SELECT 'Acme' x\n                    ^", "Acme"),
+        ("(psycopg.errors.X) bad\n[SQL: INSERT INTO employer VALUES ('Acme')]", "Acme"),
+        ("ERROR:  division by zero\nSTATEMENT:  SELECT 'Acme', 1 / 0", "Acme"),
         ("(psycopg.errors.X) bad\n[SQL: INSERT …]\n[parameters: ('Acme', 1)]", "Acme"),
     ],
 )

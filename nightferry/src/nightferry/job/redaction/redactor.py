@@ -67,9 +67,11 @@ _MIN_HIDDEN_COUNT = 10**6  # a tax identifier without leading zeros, or a teleph
 _MIN_LINE_CHARACTERS = 8  # masking shorter lines or encodings of a secret would hide ordinary words
 _MAX_TOKEN_CHARACTERS = 64  # of the end of a text that was cut, which may be the beginning of a secret
 
-# PostgreSQL's and SQLAlchemy's messages quote rows and parameters after these words.
-_DATABASE_WORD = re.compile(r"(?:DETAIL|CONTEXT|HINT|QUERY):|\[parameters:")
-_DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
+# PostgreSQL's and SQLAlchemy's messages quote statements, rows and parameters after these words.
+_DATABASE_WORD = re.compile(r"(?:DETAIL|CONTEXT|HINT|QUERY|STATEMENT):|\bLINE [0-9]{1,9}:|\[(?:parameters|SQL):")
+_DATABASE_DETAIL = re.compile(
+    r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY|STATEMENT|LINE [0-9]{1,9}):\s|\[(?:parameters|SQL): ).*", re.DOTALL
+)
 _E_MAIL = re.compile(
     r"(?<![\w.!#$%&'*+/?^`{|}~-])(?:[\w.!#$&'*+/?^`{|}~-]|%(?!40))++(?:@|%40)(?:[\w-]+\.)+[\w-]{2,}"
     r"|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
