@@ -29,7 +29,8 @@ def scan(folder: Path, *, log: str = "", report: object = None, code: int = 0) -
     (infra / "main.tf.json").write_text(json.dumps({"resource": {"x": {"y": {"dynamic": {"network": [block]}}}}}))
     checkov = folder / "checkov"
     checkov.write_text(
-        f"#!{sys.executable}\n"
+        # The folder of the environment may have a space, which a first line with its Python must not have.
+        f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"
         "import os, shutil, sys\n"
         f"sys.stderr.write({log!r} if os.environ['LOG_LEVEL'] == 'WARNING' else '')\n"
         "report = sys.argv[sys.argv.index('--output-file-path') + 1].removeprefix('console,')\n"
