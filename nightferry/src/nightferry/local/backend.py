@@ -167,10 +167,10 @@ class LocalBackend:
         with engine.lock(self._project.state) as ours:
             if not ours:
                 return
-            stops = self.store.stop_requests()
+            stops, privacy = self.store.stop_requests(), self._project.catalog.privacy
             for execution in self.store.open_executions():
                 if execution.id in stops:
-                    stops = abort_execution(self.store, execution, stops[execution.id]) | stops
+                    stops = abort_execution(self.store, execution, stops[execution.id], privacy) | stops
             for record in self.store.open_runs():
                 reason = stops.get(record.run.id) or stops.get(record.run.execution or "")
                 if reason is not None:

@@ -199,7 +199,9 @@ class Engine:
                     continue
             record = self._store.execution(id)
             assert record is not None
-            self._executors[id] = executor = Executor(self._store, record, self._resources, self._threads)
+            self._executors[id] = executor = Executor(
+                self._store, record, self._resources, self._threads, self._catalog.privacy
+            )
             self._begin(id, executor.run())
         for run in self._admission.admit():
             self._begin(run.run.id, self._launcher.run(run))
@@ -226,7 +228,7 @@ class Engine:
             if id in self._executors:
                 self._executors[id].abort(reason)
             elif (waiting := self._store.execution(id)) is not None:
-                abort_execution(self._store, waiting, reason)
+                abort_execution(self._store, waiting, reason, self._catalog.privacy)
             elif id in self._running:
                 self._launcher.stop(id, reason)
             else:

@@ -21,7 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from nightferry.backend.interface import WorkflowExecution
+from nightferry.contract import Privacy
 from nightferry.errors import NightferryError
+from nightferry.job.redaction import Redactor
 from nightferry.local.engine.bucket_folders import BucketFolders
 from nightferry.local.integrations import Integrations, ResourceCall, build_task_outcome
 from nightferry.local.runs import arns
@@ -44,12 +46,18 @@ class Executor:
     """The executor of one execution. ``resources`` runs its tasks; ``threads`` compute its steps."""
 
     def __init__(
-        self, store: Store, record: WorkflowExecution, resources: Integrations, threads: ThreadPoolExecutor
+        self,
+        store: Store,
+        record: WorkflowExecution,
+        resources: Integrations,
+        threads: ThreadPoolExecutor,
+        privacy: Privacy,
     ) -> None:
         self._store = store
         self._record = record
         self._resources = resources
         self._threads = threads
+        self._privacy = privacy
         self._inbox: asyncio.Queue[tuple[str, Outcome] | str] = asyncio.Queue()
         self._written = 0
 
@@ -85,7 +93,7 @@ class Executor:
     def mark_failed(self, error: Exception) -> str:
         """Record the execution as failed because of an internal error, and return the cause."""
         cause = (
-            f"The engine cannot continue execution {self.id}. {format_error(error)} "
+            f"The engine cannot continue execution {self.id}. {format_error(error, self._privacy)} "
             f"Start the workflow again: nightferry start {self._record.workflow}."
         )
         self._store.mark_execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
@@ -167,7 +175,7 @@ def _compute_step(machine: Execution) -> Step:
     return machine.advance(now(), interrupted=lambda: time.monotonic() > end)
 
 
-def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:
+def abort_execution(store: Store, record: WorkflowExecution, reason: str, privacy: Privacy) -> dict[str, str]:
     """Abort an execution and its open children if no engine is running them; return the reasons by ID."""
     try:
         machine, written = restore_machine(store, record)
@@ -176,11 +184,11 @@ def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dic
     except sqlite3.Error:
         raise
     except Exception as error:
-        cause = f"{reason} (The engine could not record the abort in the history. {format_error(error)})"
+        cause = f"{reason} (The engine could not record the abort in the history. {format_error(error, privacy)})"
         store.mark_execution_ended(record.id, "ABORTED", None, "ExecutionAborted", cause)
     ended = {record.id: reason}
     for child in store.open_children(record.id).values():
-        ended |= abort_execution(store, child, f"Execution {record.id}, which waited for it, was stopped.")
+        ended |= abort_execution(store, child, f"Execution {record.id}, which waited for it, was stopped.", privacy)
     return ended
 
 
@@ -212,6 +220,8 @@ def save_step(store: Store, id: str, written: int, machine: Execution, step: Ste
             store.mark_execution_ended(id, machine.status, machine.output, machine.error, machine.cause)
 
 
-def format_error(error: Exception) -> str:
-    """Return an error's message; for errors not written for users, with the error's type."""
-    return str(error) if isinstance(error, NightferryError) else f"{type(error).__name__}: {error}."
+def format_error(error: Exception, privacy: Privacy) -> str:
+    """Return an error's message; for errors not written for users, its type with what the policy shows of it."""
+    return (
+        str(error) if isinstance(error, NightferryError) else f"{Redactor(privacy).describe_error(error, short=True)}."
+    )
