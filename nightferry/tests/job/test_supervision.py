@@ -354,6 +354,13 @@ def test_daemons_that_hold_the_output_end_with_their_job(job: MakeJob, tmp_path:
     assert event["count"] >= 2
 
 
+def test_helpers_that_end_with_their_job_are_not_daemons(job: MakeJob) -> None:
+    """The helper of multiprocessing's forkserver, the default since Python 3.14, ends a moment after the job."""
+    ended = job("import subprocess; subprocess.Popen(['sleep', '0.1'])").run()
+    assert ended.code == 0
+    assert ended.events("strays_killed") == []
+
+
 FORGED_REPORTS = r"""R[]
 R{"exit_code": "x"}
 R{"exit_code": 0, "event": "started", "cpu_seconds": NaN}

@@ -15,6 +15,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_OWN_END_SECONDS = 0.5  # for the helpers of multiprocessing, for example
 _KILL_SECONDS = 5.0  # a process that waits for a device ends after its call only
 _POLL_SECONDS = 0.005
 
@@ -58,9 +59,13 @@ def die_with_parent(parent: int) -> None:
 def kill_descendants() -> int:
     """Kill all processes that this process or its descendants started, and return their number.
 
-    The caller is a subreaper, so that a process that left its session or whose parent has ended is found, too.
+    Those that end on their own in half a second do not count. The caller is a subreaper, so that a process that left
+    its session or whose parent has ended is found, too.
     """
     killed: set[int] = set()
+    own_end = time.monotonic() + _OWN_END_SECONDS
+    while _reap() and time.monotonic() < own_end:
+        time.sleep(_POLL_SECONDS)
     deadline = time.monotonic() + _KILL_SECONDS
     while _reap() and time.monotonic() < deadline:  # a process may start another one until it is killed
         for pid in list_descendants(os.getpid()):

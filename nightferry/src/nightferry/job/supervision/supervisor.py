@@ -261,7 +261,7 @@ class Supervisor:
 
     def _report_end(self, code: int, strays: int) -> None:
         if strays:
-            self._log.write("WARNING", f"killed {strays} processes that the job had left running",
+            self._log.write("WARNING", f"killed processes that the job had left running: {strays}",
                             {"event": "strays_killed", "count": strays})  # fmt: skip
         used = self._log.report or _summarize(self._used)
         ended: dict[str, Any] = {"event": LogEvent.ENDED, **used, "exit_code": code}
