@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nightferry.arguments import check_type
-from nightferry.catalog import checks, main_function, start_values, workflow_checks, workflow_values
+from nightferry.catalog import checks, main_function, membership, start_values, workflow_checks, workflow_values
 from nightferry.catalog.argument_types import check_arguments
 from nightferry.catalog.declarations import (
     Bucket,
@@ -41,7 +41,7 @@ from nightferry.catalog.declarations import (
     Workflow,
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
-from nightferry.catalog.references import KINDS, find_references
+from nightferry.catalog.references import find_references
 from nightferry.contract import (
     OBJECT_MEMBERS,
     SCHEDULE_MEMBERS,
@@ -59,17 +59,14 @@ from nightferry.errors import (
     InvalidMain,
     InvalidName,
     InvalidSchedule,
-    InvalidSetting,
     InvalidWorkflow,
     OverlappingTriggers,
-    UnknownReference,
 )
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from nightferry.states.builder import Body, Notify, Retry
-    from nightferry.states.builder.steps import NamedTopic
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -261,9 +258,9 @@ class Catalog:
         start_values.check_overridable(config, (*required_at_start, *overridable), secret, declaration, location)
         checks.check_variables(config, task.env, task.secrets, declaration, location, later=task.required_at_start)
         checks.check_database_logins(config, task.secrets, declaration, location)
-        self._check_references((task.env, task.command, task.lease), declaration, location)
+        membership.check_references(self._members, (task.env, task.command, task.lease), declaration, location)
         for grant in task.grants:
-            self._check_grant(grant, declaration, location)
+            membership.check_grant(self._members, grant, declaration, location)
         return self._add(self.tasks, "task", task, location)
 
     def function(self, name: str, *, local: str, arn: Setting) -> Function:
@@ -338,7 +335,7 @@ class Catalog:
             definition = rendered.definition
             workflow_values.check_outputs(body, self.tasks, declaration, location, self.privacy)
         workflow_checks.check_definition(definition, set(self.resources), declaration, location)
-        self._check_references(definition, declaration, location)
+        membership.check_references(self._members, definition, declaration, location)
         for step in steps:
             task = self.tasks[step.task.name]
             given = {
@@ -371,9 +368,9 @@ class Catalog:
             results=() if rendered is None else rendered.results,
         )
         if on_failure is not None:
-            self._check_member(on_failure.topic, self.topics, declaration, location)
+            membership.check_member(on_failure.topic, self.topics, declaration, location)
             notice = (workflow.failure_subject, on_failure.message or "")
-            self._check_references(notice, declaration, location)
+            membership.check_references(self._members, notice, declaration, location)
         return self._add(self.workflows, "workflow", workflow, location)
 
     def schedule(
@@ -402,7 +399,7 @@ class Catalog:
             enabled=enabled, start=start, end=end,
         )  # fmt: skip
         self._register_settings((expression, enabled, *(env or {}).values()))
-        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
+        membership.check_member(target, self._get_targets(target), declaration, location)
         checks.check_choice("via", via, Via, declaration, location)
         checks.check_choice("catch_up", catch_up, CatchUp, declaration, location)
         checks.check_schedule(expression, timezone, via, declaration, location)
@@ -418,7 +415,7 @@ class Catalog:
             values = _format_values(env)
             supplied = (SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE)
             start_values.check_start(target, values, args, supplied, declaration, location)
-            self._check_references((values, tuple(args)), declaration, location)
+            membership.check_references(self._members, (values, tuple(args)), declaration, location)
         schedule = Schedule(
             name=name,
             target=target.name,
@@ -453,8 +450,8 @@ class Catalog:
         check_arguments(
             declaration, location, target=target, bucket=bucket, prefix=prefix, suffix=suffix, enabled=enabled
         )
-        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
-        self._check_member(bucket, self.buckets, declaration, location)
+        membership.check_member(target, self._get_targets(target), declaration, location)
+        membership.check_member(bucket, self.buckets, declaration, location)
         checks.check_choice("via", via, TriggerVia, declaration, location)
         if isinstance(target, Task):
             supplied = STARTED_VARIABLES - {SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE}
@@ -508,15 +505,9 @@ class Catalog:
         members[name] = value
         return value
 
-    def _register_settings(self, values: Iterable[object]) -> None:
-        for value in values:
-            if isinstance(value, Setting):
-                known = self.settings.setdefault(value.name, value)
-                if known.default is None and value.default is not None:
-                    self.settings[value.name] = replace(known, default=value.default)
-
-    def _check_references(self, value: Any, declaration: str, location: str) -> None:
-        members: dict[str, Iterable[str]] = {
+    @property
+    def _members(self) -> membership.Declared:
+        return {
             "bucket": self.buckets,
             "topic": self.topics,
             "role": self.roles,
@@ -525,58 +516,16 @@ class Catalog:
             "function": self.functions,
             "setting": self.settings,
         }
-        for reference in find_references(value):
-            known = members.get(reference.kind)
-            if known is None and reference.kind not in KINDS:
-                raise UnknownReference(
-                    f"It contains '{reference}', but '{reference.kind}' is not a kind of reference. Write $${{ for a "
-                    "literal ${.",
-                    declaration=declaration,
-                    location=location,
-                )
-            if known is not None and reference.name not in known:
-                raise UnknownReference(
-                    f"It refers to {reference.kind} '{reference.name}', which this catalog does not declare. "
-                    f"Declared: {', '.join(sorted(known)) or 'none'}.",
-                    declaration=declaration,
-                    location=location,
-                )
 
-    def _check_member(
-        self, one: Task | Workflow | Bucket | NamedTopic, members: Mapping[str, object], declaration: str, location: str
-    ) -> None:
-        """Check that this catalog declares ``one``, which could come from another catalog."""
-        if members.get(one.name) is not one:
-            kind = type(one).__name__.lower()
-            if one.name in members:
-                raise UnknownReference(
-                    f"It has another {kind} of the name '{one.name}' than the declared one. Use the object that "
-                    f"catalog.{kind}('{one.name}', …) returned.",
-                    declaration=declaration,
-                    location=location,
-                )
-            raise UnknownReference(
-                f"It refers to {kind} '{one.name}', which this catalog does not declare. "
-                f"Declared: {', '.join(sorted(members)) or 'none'}.",
-                declaration=declaration,
-                location=location,
-            )
+    def _get_targets(self, target: Task | Workflow) -> Mapping[str, Task | Workflow]:
+        return self.tasks if isinstance(target, Task) else self.workflows
 
-    def _check_grant(self, grant: Grant, declaration: str, location: str) -> None:
-        members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
-        if grant.name not in members[grant.kind]:
-            raise UnknownReference(
-                f"It has a grant on {grant.kind} '{grant.name}', which this catalog does not declare. "
-                f"Declared: {', '.join(sorted(members[grant.kind])) or 'none'}.",
-                declaration=declaration,
-                location=location,
-            )
-        if grant.kind == "bucket" and (problem := checks.find_pattern_problem(grant.pattern)):
-            raise InvalidSetting(
-                f"Its grant on bucket '{grant.name}' has the pattern {grant.pattern!r}, {problem}",
-                declaration=declaration,
-                location=location,
-            )
+    def _register_settings(self, values: Iterable[object]) -> None:
+        for value in values:
+            if isinstance(value, Setting):
+                known = self.settings.setdefault(value.name, value)
+                if known.default is None and value.default is not None:
+                    self.settings[value.name] = replace(known, default=value.default)
 
 
 def _list_names(names: Iterable[str]) -> tuple[str, ...]:
