@@ -405,12 +405,3 @@ def format_value(value: object, place: str = "A variable or an argument") -> str
             "Boolean, a date, a path, a list of them, or a location such as BUCKET / KEY."
         )
     return str(value)
-
-
-def is_json(value: Any) -> bool:
-    """Return True for a value that JSON can hold."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True

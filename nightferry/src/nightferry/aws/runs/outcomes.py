@@ -63,13 +63,9 @@ class Outcomes:
 
     def find_by_start(self, token: str, since: datetime) -> Mapping[str, Any] | None:
         """Return the last known state of the run that was started with this client token after ``since``."""
-        found: Mapping[str, Any] | None = None
-        for detail in self._read_events(f'"{token}"', since):
-            if token in json.dumps(detail.get("overrides", {})) and (
-                found is None or found.get("version", 0) <= detail.get("version", 0)
-            ):
-                found = detail
-        return found
+        events = self._read_events(f'"{token}"', since)
+        found = _keep_latest(detail for detail in events if token in json.dumps(detail.get("overrides", {})))
+        return next(iter(found.values()), None)
 
     def _read_events(self, pattern: str, begin: datetime, end: datetime | None = None) -> Iterator[Mapping[str, Any]]:
         period: Any = {"startTime": int(begin.timestamp() * 1000)}

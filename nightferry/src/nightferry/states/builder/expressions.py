@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from nightferry.contract import format_value, is_json
+from nightferry.contract import format_value
 from nightferry.states.builder.values import (
     AllOf,
     AnyOf,
@@ -25,6 +25,7 @@ from nightferry.states.builder.values import (
     Presence,
     TypeTest,
     Value,
+    is_json,
 )
 from nightferry.states.language.fields import format_member
 

@@ -13,6 +13,7 @@ default. Source: Amazon States Language specification, "Choice State".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NoReturn, Protocol
 
 from nightferry.arguments import check_type, describe
-from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS, format_value, is_json
+from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS, format_value
 
 Constant = str | int | float | bool | datetime | None
 """A value that a condition compares with."""
@@ -314,6 +315,15 @@ def _compare(value: Value, order: Order, other: object) -> Condition:
     if not isinstance(other, ordered | Value) or (isinstance(other, bool) and order != "Equals"):
         raise ValueError(f"{value!r} cannot be compared with {other!r}. Use a text, a number or a datetime.")
     return Comparison(value, order, other)
+
+
+def is_json(value: Any) -> bool:
+    """Return True for a value that JSON can hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _check_members(members: Sequence[str]) -> tuple[str, ...]:
