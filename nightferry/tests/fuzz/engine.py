@@ -105,12 +105,12 @@ async def _find_no_problems() -> dict[str, str]:
 
 
 def _request(data: bytes) -> Any:
-    """Send the bytes of a request, then a valid request, which must be answered."""
-    answer = _exchange(data)
-    assert not answer or answer.startswith(b"HTTP/1.1 "), answer[:100]
+    """Send the bytes of a request, then a valid request, which must get a response."""
+    response = _exchange(data)
+    assert not response or response.startswith(b"HTTP/1.1 "), response[:100]
     healthy = _exchange(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert healthy.startswith(b"HTTP/1.1 200"), healthy[:100]
-    return answer if answer.startswith(b"HTTP/1.1 200") else NOTHING
+    return response if response.startswith(b"HTTP/1.1 200") else NOTHING
 
 
 def _exchange(data: bytes) -> bytes:

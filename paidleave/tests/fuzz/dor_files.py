@@ -182,51 +182,30 @@ fpr:::::::::FEDCBA9876543210FEDCBA9876543210FEDCBA98:
 """
 _READER = (reader, columns, line)
 _PERSONAL = (NAME, "Quixworth", SSN)
+
+
+def _file_parser(
+    name: str, read: Callable[[bytes], Any], seeds: str, weight: float, *covers: type[ResponseLines]
+) -> Parser:
+    """Return the entry of a kind of file. Reading one takes longer than other parsers, so few mutations are tried."""
+    return Parser(
+        name,
+        read,
+        lambda: _seeds(seeds),
+        _ERRORS,
+        (*_READER, *covers),
+        personal=_PERSONAL,
+        weight=weight,
+        cpu=4,
+        memory=128 << 20,
+    )
+
+
 PARSERS = [
-    Parser(
-        "employer file",
-        _read_file(formats.EMPLOYER_FILE),
-        lambda: _seeds("employers"),
-        _ERRORS,
-        _READER,
-        personal=_PERSONAL,
-        weight=1,
-        cpu=4,
-        memory=128 << 20,
-    ),
-    Parser(
-        "wage file",
-        _read_file(formats.WAGE_FILE),
-        lambda: _seeds("wages"),
-        _ERRORS,
-        _READER,
-        personal=_PERSONAL,
-        weight=1,
-        cpu=4,
-        memory=128 << 20,
-    ),
-    Parser(
-        "exempt file",
-        _read_file(formats.EXEMPT_FILE),
-        lambda: _seeds("exempt"),
-        _ERRORS,
-        _READER,
-        personal=_PERSONAL,
-        weight=0.7,
-        cpu=4,
-        memory=128 << 20,
-    ),
-    Parser(
-        "pending filing response",
-        _read_responses,
-        lambda: _seeds("responses"),
-        _ERRORS,
-        (*_READER, ResponseLines),
-        personal=_PERSONAL,
-        weight=0.7,
-        cpu=4,
-        memory=128 << 20,
-    ),
+    _file_parser("employer file", _read_file(formats.EMPLOYER_FILE), "employers", 1),
+    _file_parser("wage file", _read_file(formats.WAGE_FILE), "wages", 1),
+    _file_parser("exempt file", _read_file(formats.EXEMPT_FILE), "exempt", 0.7),
+    _file_parser("pending filing response", _read_responses, "responses", 0.7, ResponseLines),
     Parser(
         "CSV of returning employers",
         _read_csv,

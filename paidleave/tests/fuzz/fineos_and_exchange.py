@@ -173,7 +173,7 @@ PARSERS = [
         weight=4,
     ),
     Parser(
-        "FINEOS's answer to an update",
+        "FINEOS's response to an update",
         _read_update,
         _updates,
         _INVALID,

@@ -39,11 +39,11 @@ def test_the_page_of_the_health() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, server.config.app))) as client:
             return await client.get("http://engine/health")
 
-    answer = asyncio.run(get())
-    assert answer.status_code == 503
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.text.isprintable()
-    assert json.loads(answer.text)["problems"] == {"triggers": ATTACK}
+    response = asyncio.run(get())
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/json"
+    assert response.text.isprintable()
+    assert json.loads(response.text)["problems"] == {"triggers": ATTACK}
 
 
 def test_the_lines_of_the_engines_log(tmp_path: Any) -> None:
