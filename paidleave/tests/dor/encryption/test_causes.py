@@ -401,3 +401,12 @@ def test_status_lines_decide(code: int, lines: str, tag: int, cause: Cause | Non
     framing.feed(packet(1, b"\3" + bytes(20)) + packet(tag, b"\1" + bytes(20)))
     assert framing.content is Content.ENCRYPTED
     assert find_cause(code, [line.split() for line in lines.split("|")], framing) is cause
+
+
+@pytest.mark.parametrize("first", [0, 1, 255])
+def test_a_second_message_without_integrity_protection_may_begin_with_any_byte(first: int) -> None:
+    """A packet of type 9 has no version (RFC 4880, section 5.7), so its first byte is encrypted data."""
+    framing = Framing()
+    framing.feed(packet(18, b"\1\0") + packet(9, bytes([first])))
+    assert framing.has_second_message
+    assert framing.has_trailing_data

@@ -85,7 +85,7 @@ class Framing:
         if not packets:
             return Content.ENCRYPTED if self._is_first_header_incomplete else Content.OTHER
         tag, first = packets[0]
-        if first is not None and first not in _FIRST_BYTES.get(tag, bytes(range(256))):
+        if first is not None and not _can_begin(tag, first):
             return Content.OTHER
         tags = {tag for tag, _ in packets}
         if tag == _PASSPHRASE_KEY:
@@ -117,7 +117,7 @@ class Framing:
         after = False
         for tag, first in self._packets:
             if after and tag in {_SESSION_KEY, _PASSPHRASE_KEY} | _SIGNED | _ENCRYPTED_DATA | {8, 11}:
-                return first is not None and first in _FIRST_BYTES[tag]
+                return first is not None and _can_begin(tag, first)
             after |= tag in _ENCRYPTED_DATA
         return False
 
@@ -242,6 +242,11 @@ def _split_key(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         end += size
         yield _parse_tag(first), data[end : end + count], data[start : end + count]
         start = end + count
+
+
+def _can_begin(tag: int, first: int) -> bool:
+    """Return True if a packet's body may begin with this byte. Unprotected data (type 9) may begin with any byte."""
+    return first in _FIRST_BYTES.get(tag, bytes(range(256)))
 
 
 def _parse_tag(first: int) -> int:
