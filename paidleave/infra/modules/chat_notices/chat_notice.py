@@ -379,8 +379,8 @@ def _parse_retry_after(retry_after: str | None) -> float | None:
     """Return the seconds of Retry-After, or until its date (RFC 9110, 10.2.3); None if missing or invalid."""
     if retry_after is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", retry_after):
-        return float(retry_after)
+    if seconds := re.fullmatch(r"\s*([0-9]{1,9})\s*", retry_after):
+        return float(seconds[1])  # float itself does not remove all characters that \s matches
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
     except (ValueError, OverflowError):
