@@ -75,7 +75,7 @@ class TaskRun:
 
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
     name. ``args``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
-    contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``attempt`` counts the attempts of a task
+    contain personal data; :mod:`nightferry.presentation.inputs` redacts them. ``attempt`` counts the attempts of a task
     with ``retry``; a further attempt of the local engine is queued until ``not_before``.
     """
 

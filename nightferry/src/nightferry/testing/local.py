@@ -23,7 +23,7 @@ from rich.console import Console
 from nightferry.backend.interface import Backend, RunRequest, TaskRun, WorkflowExecution
 from nightferry.catalog.declarations import Secret
 from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.lines import format_duration, format_line
+from nightferry.cli.terminal.lines import format_line
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
 from nightferry.environments.state_folder import create_state_folder
@@ -31,6 +31,7 @@ from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
+from nightferry.presentation.durations import format_duration
 
 
 class LocalProject:

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from nightferry.catalog.references import substitute
 from nightferry.cli.inspect.last_runs import OptionalEnv, find_last_executions, find_last_runs, format_last
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
+from nightferry.presentation.durations import format_duration
 
 
 def tasks(env: OptionalEnv = None, as_json: AsJson = False) -> None:

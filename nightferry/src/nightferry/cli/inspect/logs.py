@@ -11,13 +11,14 @@ import typer
 from nightferry.backend.interface import Backend, LogLine, TaskRun
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.queries import ExecutionFilter, RunFilter
-from nightferry.cli.terminal.lines import format_line, is_progress
+from nightferry.cli.terminal.lines import format_line
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.output import Terminal, print_log_line
-from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.presentation.progress import is_progress
+from nightferry.presentation.times import TIME_FORMATS, parse_time
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SINCE_LIMIT = 200  # runs of a task that --since includes

@@ -16,10 +16,10 @@ from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import Terminal, print_rows
 from nightferry.cli.terminal.rates import read_first_seen
-from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
+from nightferry.presentation.times import TIME_FORMATS, parse_time
 from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
 
 _TIME_FORMAT = "%a %Y-%m-%d %H:%M"

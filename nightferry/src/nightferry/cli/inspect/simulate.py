@@ -16,11 +16,11 @@ from nightferry.catalog.references import Reference, substitute
 from nightferry.cli.inspect.simulation_report import Durations, print_simulation, print_simulation_json
 from nightferry.cli.terminal.options import AsJson, Env, open_backend
 from nightferry.cli.terminal.rates import read_first_seen
-from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.clock import get_clock
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.presentation.times import TIME_FORMATS, parse_time
 from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import Rate, parse
 from nightferry.schedules.simulation import Planned

@@ -14,9 +14,9 @@ from rich.text import Text
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect import timeline
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import print_json
 from nightferry.cli.terminal.output import Terminal
+from nightferry.presentation.durations import format_duration
 from nightferry.schedules.expressions import Occurrence
 from nightferry.schedules.simulation import SimulatedStart, Simulation
 

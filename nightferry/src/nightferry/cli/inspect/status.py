@@ -14,16 +14,16 @@ from rich.table import Table
 from nightferry.backend.interface import Backend, ExecutionSummary, TaskRun, WorkflowExecution
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.catalog.catalog import Catalog
-from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
-from nightferry.cli.terminal.inputs import describe_run, format_inputs, print_fields, redact_run
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
-from nightferry.cli.terminal.output import Terminal, print_rows
-from nightferry.cli.terminal.tail import StepProgress
+from nightferry.cli.terminal.output import Terminal, print_fields, print_rows
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
+from nightferry.presentation.durations import format_duration
+from nightferry.presentation.failures import explain_execution, explain_run
+from nightferry.presentation.inputs import describe_run, format_inputs, redact_run
+from nightferry.presentation.progress import StepProgress
 
 _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", "ABORTED": "yellow", "RUNNING": "cyan",
            "INTERRUPTED": "yellow"}  # fmt: skip

@@ -19,12 +19,12 @@ from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.output import confirm, echo
 from nightferry.cli.terminal.rates import read_first_seen
-from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.clock import get_clock
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.presentation.times import TIME_FORMATS, parse_time
 from nightferry.schedules.expressions import At, Rate, parse
 from nightferry.schedules.fire_times import list_fires
 

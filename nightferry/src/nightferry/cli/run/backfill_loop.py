@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from nightferry.backend.interface import Backend, Unreachable
 from nightferry.catalog.declarations import Schedule
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import format_env_option, print_status
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import format_scheduled_time
 from nightferry.errors import UnknownName
+from nightferry.presentation.durations import format_duration
 
 State = Literal["waiting", "running", "succeeded", "failed", "ended before"]
 _UNREACHABLE_SECONDS = 10

@@ -12,13 +12,13 @@ from nightferry.aws.session import Aws
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
-from nightferry.cli.terminal.inputs import format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
-from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.cli.terminal.output import Terminal, echo, print_fields
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.presentation.inputs import format_inputs, redact_run
 
 
 def redrive(

@@ -10,12 +10,12 @@ from nightferry.backend.interface import RunRequest
 from nightferry.cli.run.task_help import format_task_help
 from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.completion import complete_task
-from nightferry.cli.terminal.inputs import describe_run
 from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
 from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
 from nightferry.errors import CatalogNotFound
+from nightferry.presentation.inputs import describe_run
 
 _HELP_OPTIONS = frozenset({"--help", "-h"})
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from nightferry.backend.interface import Backend, WorkflowExecution
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.completion import complete_workflow
-from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, parse_input, print_json
 from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.environments.project import Project
+from nightferry.presentation.durations import format_duration
+from nightferry.presentation.failures import explain_execution
 
 
 def start(

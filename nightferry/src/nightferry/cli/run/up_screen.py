@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.local.up import RunningEngine
+from nightferry.presentation.durations import format_duration
 from nightferry.printable import indent_continuation, make_one_line, make_printable
 
 _MAX_ROWS = 8

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.queries import RunFilter
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.output import echo, print_log_line
-from nightferry.cli.terminal.tail import StepProgress, Tail
+from nightferry.cli.terminal.tail import Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, get_clock
+from nightferry.presentation.durations import format_duration
+from nightferry.presentation.progress import StepProgress
 from nightferry.printable import make_one_line
 
 BAR_CHARACTERS = 24

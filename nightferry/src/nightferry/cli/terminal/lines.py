@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 from rich.text import Text
 
 from nightferry.backend.log_lines import parse_line
-from nightferry.contract import LogEvent
 from nightferry.printable import make_one_line, make_printable
 
 _INDENT = "  "
@@ -45,28 +43,3 @@ def format_line(text: str, time: datetime, *, task: str = "") -> Text:
 def _format_text(text: str) -> str:
     """Return a text whose further lines are indented: each line of the output that begins with a time is real."""
     return make_printable(text).replace("\n", f"\n{_INDENT}")
-
-
-def is_progress(fields: dict[str, Any] | None) -> bool:
-    """Return True if the line reports the progress of a step. A progress bar shows it instead."""
-    if fields is None or fields.get("event") != LogEvent.PROGRESS:
-        return False
-    done, total = fields.get("done"), fields.get("total")  # of any type in a line that another program wrote
-    return _is_count(done) and (total is None or _is_count(total))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value < 10**15
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as text: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 import typer
@@ -127,3 +127,11 @@ def guard_streams() -> None:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, GuardedStream):
             setattr(sys, name, GuardedStream(stream))
+
+
+def print_fields(console: Console, fields: Mapping[str, str | None]) -> None:
+    """Print fields that have a value, one per line."""
+    for name, value in fields.items():
+        if value:
+            shown = value.replace("\n", f"\n  {'':<11} ")
+            console.print(f"  {name:<11} {shown}", highlight=False, markup=False, soft_wrap=True)

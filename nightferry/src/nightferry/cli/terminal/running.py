@@ -8,10 +8,10 @@ from rich.console import Console
 
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.terminal.follow import follow_run
-from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import print_status
 from nightferry.contract import EXITED_REASON, ExitCode
 from nightferry.errors import NightferryError
+from nightferry.presentation.durations import format_duration
 
 
 def parse_variables(items: Iterable[str] | None) -> dict[str, str]:

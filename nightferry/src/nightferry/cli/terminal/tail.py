@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console
 
-from nightferry.backend.interface import Backend, LogLine
+from nightferry.backend.interface import Backend
 from nightferry.backend.log_lines import parse_line
-from nightferry.cli.terminal.lines import format_line, is_progress
+from nightferry.cli.terminal.lines import format_line
 from nightferry.cli.terminal.output import print_log_line
+from nightferry.presentation.progress import StepProgress, is_progress
 
 _SHOWN_IF_QUIET = ("WARNING", "ERROR", "CRITICAL")
-
-
-@dataclass
-class StepProgress:
-    """The progress of steps, by run and step."""
-
-    steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-
-    def record(self, line: LogLine, fields: dict[str, Any]) -> None:
-        """Record the progress of a step."""
-        self.steps.setdefault(line.run, {})[str(fields.get("step"))] = fields
-
-    def find_latest(self, run: str) -> dict[str, Any] | None:
-        """Return the latest step of a run."""
-        steps = self.steps.get(run)
-        return list(steps.values())[-1] if steps else None
 
 
 class Tail:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
-
-from rich.console import Console
 
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
@@ -58,14 +56,6 @@ def format_inputs(run: TaskRun) -> dict[str, str | None]:
         "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())) or None,
         "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
     }
-
-
-def print_fields(console: Console, fields: Mapping[str, str | None]) -> None:
-    """Print fields that have a value, one per line."""
-    for name, value in fields.items():
-        if value:
-            shown = value.replace("\n", f"\n  {'':<11} ")
-            console.print(f"  {name:<11} {shown}", highlight=False, markup=False, soft_wrap=True)
 
 
 def describe_run(catalog: Catalog, run: TaskRun) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
 from nightferry.backend.log_lines import LAST_LINES
-from nightferry.cli.terminal.failures import explain_run
+from nightferry.presentation.failures import explain_run
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RUN = TaskRun("7", "load", "STOPPED", (), "anna", None, END - timedelta(hours=9), None, END, 1, None)

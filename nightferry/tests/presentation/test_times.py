@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nightferry.cli.terminal.times import parse_time
 from nightferry.errors import NightferryError
+from nightferry.presentation.times import parse_time
 
 
 @pytest.mark.parametrize(
