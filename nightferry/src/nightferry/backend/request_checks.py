@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun, WorkflowExecution
@@ -28,8 +29,27 @@ class InvalidInput(NightferryError):
     """The input is not an object, lacks members that the workflow reads, or has others. The message names them."""
 
 
+@dataclass(frozen=True)
+class RequestProblem:
+    """A problem of a request, with the parts of the request that it is about: variables, :data:`ARGUMENTS`, or sizes.
+
+    Without any part, it is about the whole request.
+    """
+
+    message: str
+    parts: tuple[str, ...] = ()
+
+
+ARGUMENTS = "args"
+SIZE = ("cpu", "memory")
+
+
 class ImpossibleOverride(NightferryError):
     """The request sets what the task does not allow, or an invalid value or size. The message names it."""
+
+    def __init__(self, *problems: RequestProblem | str) -> None:
+        self.problems = [one if isinstance(one, RequestProblem) else RequestProblem(one) for one in problems]
+        super().__init__("\n".join(problem.message for problem in self.problems))
 
 
 def get_task(catalog: Catalog, name: str) -> Task:
@@ -116,36 +136,44 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
     task = get_task(catalog, request.task)
     secrets = {**catalog.secrets, **task.secrets}
     if given := sorted(request.env.keys() & secrets.keys()):
-        raise ImpossibleOverride(
-            f"{given[0]} is a secret of task '{task.name}' and cannot be overridden. {secret_hint(secrets[given[0]])}"
-        )
-    found = [*_find_override_problems(catalog, task, request), *start_values.find_value_problems(task, request.env)]
-    if found:
-        raise ImpossibleOverride("\n".join(found))
+        message = f"{given[0]} is a secret of task '{task.name}' and cannot be overridden. "
+        raise ImpossibleOverride(RequestProblem(message + secret_hint(secrets[given[0]]), (given[0],)))
+    if problems := [*_find_problems(catalog, task, request)]:
+        raise ImpossibleOverride(*problems)
+    return task
+
+
+def _find_problems(catalog: Catalog, task: Task, request: RunRequest) -> Iterator[RequestProblem]:
+    yield from _find_override_problems(catalog, task, request)
+    for names, message in start_values.locate_value_problems(task, request.env):
+        yield RequestProblem(message, names)
     supplied = {name: value for name, value in request.env.items() if value}
     if missing := start_values.find_missing(task, supplied, request.args):
         options = " ".join(f"{format_option(name)}=…" for name in missing)
-        raise ImpossibleOverride(
+        yield RequestProblem(
             f"Task '{task.name}' requires {', '.join(missing)} at each start. Add {options}; see: nightferry run "
-            f"{task.name} --help"
+            f"{task.name} --help",
+            tuple(missing),
         )
     if request.cpu or request.memory:
         size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
         if problem := size.find_problem():
-            raise ImpossibleOverride(problem)
-    return task
+            yield RequestProblem(problem, SIZE)
 
 
-def _find_override_problems(catalog: Catalog, task: Task, request: RunRequest) -> Iterator[str]:
+def _find_override_problems(catalog: Catalog, task: Task, request: RunRequest) -> Iterator[RequestProblem]:
     """Yield why a person may not set the variables and arguments of a request."""
     allowed = task.overridable | PERSONAL_VARIABLES
     for name in request.env:
         unknown = None if is_protected(name) else checks.find_name_problem(task, (*catalog.env, *catalog.secrets), name)
-        yield from [unknown] if unknown else find_variable_problems(task.name, allowed, [name])
+        for message in [unknown] if unknown else find_variable_problems(task.name, allowed, [name]):
+            yield RequestProblem(message, (name,))
+        if "\0" in request.env[name]:
+            yield RequestProblem(f"{name} contains a NUL character. Remove it.", (name,))
     if problem := find_argument_problem(task.name, task.args, task.overridable, request.args):
-        yield problem
+        yield RequestProblem(problem, (ARGUMENTS,))
     if any("\0" in word for word in request.args):
-        yield "An argument contains a NUL character. Remove it."
+        yield RequestProblem("An argument contains a NUL character. Remove it.", (ARGUMENTS,))
 
 
 def find_start_problem(task: Task, env: Iterable[str], args: Iterable[str]) -> str | None:

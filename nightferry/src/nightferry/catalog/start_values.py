@@ -209,11 +209,17 @@ def find_value_problems(task: Task, env: Mapping[str, str]) -> list[str]:
 
     The validators of the class run too. Those of the whole class count only if they accept the declared values alone.
     """
-    problems = []
+    return [message for _, message in locate_value_problems(task, env)]
+
+
+def locate_value_problems(task: Task, env: Mapping[str, str]) -> list[tuple[tuple[str, ...], str]]:
+    """Return the problems of :func:`find_value_problems`, each with the variables that it is about."""
+    problems: list[tuple[tuple[str, ...], str]] = []
     try:
         parse_scheduled_time(env.get(SCHEDULED_AT_VARIABLE))
     except ValueError:
-        problems.append(f"{SCHEDULED_AT_VARIABLE}: use a time with an offset, such as 2026-11-01T05:30:00Z.")
+        message = f"{SCHEDULED_AT_VARIABLE}: use a time with an offset, such as 2026-11-01T05:30:00Z."
+        problems.append(((SCHEDULED_AT_VARIABLE,), message))
     fields = {name: field for name, field in task.config.model_fields.items() if not is_secret(field.annotation)}
     given = {name: env[name.upper()] for name in fields if env.get(name.upper())}
     if not given:
@@ -226,13 +232,14 @@ def find_value_problems(task: Task, env: Mapping[str, str]) -> list[str]:
     hidden = [text for name, text in given.items() if not fields[name].repr]
     found = [(name, _hide(message, hidden)) for name, message in _validate(task.config, {**declared, **given})]
     problems += [
-        f"{name.upper()}{f'={given[name]}' if fields[name].repr else ''}: {message}."
+        ((name.upper(),), f"{name.upper()}{f'={given[name]}' if fields[name].repr else ''}: {message}.")
         for name, message in found
         if name in given
     ]
     if not problems and (whole := [message for name, message in found if not name]):
         known = [message for name, message in _validate(task.config, declared) if not name]
-        problems += [f"{', '.join(map(str.upper, given))}: {message}." for message in whole if message not in known]
+        names = tuple(map(str.upper, given))
+        problems += [(names, f"{', '.join(names)}: {message}.") for message in whole if message not in known]
     return problems
 
 

@@ -139,15 +139,21 @@ def describe_type(field: FieldInfo) -> str:
     kinds = _list_types(field.annotation)
     if bool in kinds:
         return "true|false"
-    choices = [kind for kind in kinds if isinstance(kind, str)]
-    for kind in kinds:
-        if isinstance(kind, type) and issubclass(kind, Enum):
-            choices += [str(member.value) for member in kind]
-    if choices:
+    if choices := list_choices(field):
         return "|".join(choices)
     if any(isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)) for kind in kinds):
         return "JSON"
     return next((word for types, word in _WORDS if not types.isdisjoint(kinds)), "TEXT")
+
+
+def list_choices(field: FieldInfo) -> list[str]:
+    """Return the only values of a setting, or an empty list if others are possible."""
+    kinds = _list_types(field.annotation)
+    choices = [kind for kind in kinds if isinstance(kind, str)]
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            choices += [str(member.value) for member in kind]
+    return choices
 
 
 _WORDS: Sequence[tuple[set[Any], str]] = (

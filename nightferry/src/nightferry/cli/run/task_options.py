@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from typer.core import TyperCommand
 
 from nightferry.backend.request_checks import get_task
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import PARAMETER_PATH, SCHEDULED_AT_VARIABLE, format_option, is_secret
+from nightferry.contract import PARAMETER_PATH
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.presentation.task_settings import SWITCH, list_settings
 
 _SWITCH_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0"})  # that pydantic reads as bool
 
@@ -39,14 +40,13 @@ class TaskOptions:
     @classmethod
     def read(cls, catalog: Catalog, task: Task) -> TaskOptions:
         """Return the options of a task."""
-        fields = {name.upper(): field.annotation for name, field in task.config.model_fields.items()}
-        secrets = {*catalog.secrets, *task.secrets, *(name for name, kind in fields.items() if is_secret(kind))}
-        names = {*fields, *catalog.env, *task.env, *task.required_at_start, SCHEDULED_AT_VARIABLE}
+        settings = list_settings(catalog, task)
+        options = [one for one in settings if not one.is_secret and not one.variable.endswith(PARAMETER_PATH)]
         return cls(
             task.name,
-            {format_option(name): name for name in names - secrets if not name.endswith(PARAMETER_PATH)},
-            {format_option(name) for name, kind in fields.items() if bool in (kind, *get_args(kind))},
-            {format_option(name) for name in secrets},
+            {one.option: one.variable for one in options},
+            {one.option for one in options if one.form == SWITCH},
+            {one.option for one in settings if one.is_secret},
         )
 
     def take(self, words: list[str]) -> list[str]:
