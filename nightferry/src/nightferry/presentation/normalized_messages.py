@@ -21,7 +21,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"""\b\d{4}-\d\d-\d\d([T_ ]\d\d:?\d\d(:?\d\d([.,]\d+)?)?(\ ?(Z|UTC|[+-]\d\d:?\d\d))?)?(?!\d)""", "TIME"),
         (r"""\b\d\d?:\d\d(:\d\d([.,]\d+)?)?\b""", "TIME"),
         (r"""\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b""", "ID"),
-        (r"""\b(?=[a-f]*\d)[0-9a-f]{12,}\b""", "ID"),
+        (r"""\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}\b""", "ID"),
         (r"""\b0x[0-9a-f]+\b""", "ID"),
         (r"""(?<=/)[\w.-]*\d[\w.-]*""", "N"),  # a part of a path with a number in its name
     )
