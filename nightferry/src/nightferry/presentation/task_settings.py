@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
@@ -98,9 +98,9 @@ def list_settings(catalog: Catalog, task: Task) -> list[TaskSetting]:
 
 
 def _describe(task: Task, name: str, field: FieldInfo | None, declared: str | None) -> TaskSetting:
-    common = {"variable": name, "description": _read_description(field), "declared": declared}
+    common: dict[str, Any] = {"variable": name, "description": _read_description(field), "declared": declared}
     if field is not None and is_secret(field.annotation):
-        return TaskSetting(**common, is_secret=True)  # type: ignore[arg-type]
+        return TaskSetting(**common, is_secret=True)
     if name == SCHEDULED_AT_VARIABLE and field is None:
         text = "The time for which the run counts as scheduled, with an offset: 2026-11-01T05:30:00Z"
         common |= {"description": text, "form": "TIME"}
@@ -113,7 +113,7 @@ def _describe(task: Task, name: str, field: FieldInfo | None, declared: str | No
             "shown": field.repr is not False,
         }
     return TaskSetting(
-        **common,  # type: ignore[arg-type]
+        **common,
         required=name in task.required_at_start,
         overridable=name in task.overridable | PERSONAL_VARIABLES and not name.endswith(PARAMETER_PATH),
     )
