@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         Workflow,
     )
     from nightferry.catalog.fargate import Size
-    from nightferry.contract import ExitCode, Privacy
+    from nightferry.catalog.reports import Reason, RejectedRecords, ReportKind
+    from nightferry.contract import ExitCode, Privacy, ReasonCount
     from nightferry.errors import NightferryError
     from nightferry.job import (
         BackgroundTask,
@@ -87,7 +88,8 @@ _MODULES = {
         *("PostgresService", "Role", "Schedule", "Secret", "Setting", "Task", "Topic", "Workflow"),
     },
     "nightferry.catalog.fargate": {"Size"},
-    "nightferry.contract": {"ExitCode", "Privacy"},
+    "nightferry.catalog.reports": {"Reason", "RejectedRecords", "ReportKind"},
+    "nightferry.contract": {"ExitCode", "Privacy", "ReasonCount"},
     "nightferry.errors": {"NightferryError"},
     "nightferry.states.builder": {
         *("OBJECT_VARIABLES", "Body", "Choose", "Condition", "ForEach", "Format", "Input", "Item", "Notify", "Output"),
@@ -127,6 +129,10 @@ __all__ = [
     "PostgresService",
     "Privacy",
     "Progress",
+    "Reason",
+    "ReasonCount",
+    "RejectedRecords",
+    "ReportKind",
     "Retry",
     "Role",
     "Run",

@@ -308,6 +308,26 @@ The state that reads it has the result as an escaped text, up to twice as long, 
 """
 
 
+MOST_REASONS = 100
+"""The number of reasons that a report of a job names; the counts of the others are added up."""
+
+OTHER_REASONS = "other reasons"
+"""The reason under which they are added up."""
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """The number of records that a job rejected for one reason, in one field of one kind of record.
+
+    The reason is one of a few fixed texts, which the catalog explains. It never contains a value of a record.
+    """
+
+    reason: str
+    count: int
+    field: str = ""
+    record_kind: str = ""
+
+
 class LogEvent(StrEnum):
     """The values of the log field ``event`` that only lines of the job runtime have.
 
@@ -317,6 +337,7 @@ class LogEvent(StrEnum):
     ENDED = "ended"
     KILLED = "killed"
     PROGRESS = "progress"
+    REPORT = "report"
     RESULT = "result"
     SKIPPED = "skipped"
     STARTED = "started"

@@ -7,8 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.arguments import check_type, check_variables, describe
-from nightferry.catalog.declarations import Bucket, BucketPath, Grant, Image, Secret, Service, Setting, Task, Workflow
+from nightferry.catalog.declarations import (
+    Bucket,
+    BucketPath,
+    Grant,
+    Image,
+    Secret,
+    Service,
+    Setting,
+    Task,
+    Workflow,
+)
 from nightferry.catalog.fargate import Size
+from nightferry.catalog.reports import Reason, RejectedRecords
 from nightferry.errors import InvalidArgument
 
 _TYPES: dict[str, tuple[Any, str]] = {
@@ -21,6 +32,7 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "concurrency": ((int, type(None)), "a number"),
     "config": ((type, type(None)), "the settings class"),
     "console_scripts": (bool, "True or False"),
+    "counts": (Mapping, 'a mapping with the meaning of each count, as in {"created": "good", "rejected": "bad"}'),
     "description": (str, "a text"),
     "enabled": ((bool, Setting), 'True, False or catalog.setting("enabled")'),
     "end": ((datetime, type(None)), "a datetime with a time zone"),
@@ -33,6 +45,9 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "local": (str, 'a text, as in "package.module:function"'),
     "overridable": ((str, Iterable), 'a list of variables, as in ["REGION"]'),
     "prefix": (str, 'a text, as in "incoming/"'),
+    "raw": (str, 'a command, as in "cat rejected/{subject}"'),
+    "reasons": (Sequence, 'a list of reasons, as in [Reason("invalid date", "…", "…")]'),
+    "records": ((RejectedRecords, type(None)), 'RejectedRecords("SELECT …", service="database", command="…")'),
     "required_at_start": ((str, Iterable), 'a list of variables, as in ["S3_URI"]'),
     "resources": (Sequence, "a list of ARNs"),
     "results": ((BucketPath, type(None)), 'Bucket("files") / "results"'),
@@ -44,6 +59,7 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "target": ((Task, Workflow), "the task or workflow, as in load = catalog.task(…)"),
     "time_limit": (timedelta, "a duration, as in timedelta(minutes=5)"),
     "timezone": (str, 'a name, as in "America/New_York"'),
+    "title": (str, 'a text, as in "Order file"'),
 }
 _ITEMS: dict[str, tuple[Any, str]] = {
     "actions": (str, "texts"),
@@ -51,6 +67,7 @@ _ITEMS: dict[str, tuple[Any, str]] = {
     "command": (str, "words that are texts"),
     "grants": (Grant, 'grants, as in bucket.read("in/*")'),
     "overridable": (str, "names of variables"),
+    "reasons": (Reason, 'reasons, as in Reason("invalid date", "…", "…")'),
     "required_at_start": (str, "names of variables"),
     "resources": (str, "ARNs"),
 }

@@ -42,6 +42,7 @@ from nightferry.catalog.declarations import (
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
 from nightferry.catalog.references import find_references
+from nightferry.catalog.reports import Meaning, Reason, RejectedRecords, ReportKind, check_report
 from nightferry.contract import (
     OBJECT_MEMBERS,
     SCHEDULE_MEMBERS,
@@ -119,6 +120,7 @@ class Catalog:
         self.object_triggers: dict[str, ObjectTrigger] = {}
         self.services: dict[str, Service] = {}
         self.settings: dict[str, Setting] = {}
+        self.reports: dict[str, ReportKind] = {}
         _check_name("catalog", name, _locate_declaration())
         self._register_settings((env or {}).values())
 
@@ -487,6 +489,28 @@ class Catalog:
                     location=location,
                 )
         return self._add(self.object_triggers, "object trigger", trigger, location)
+
+    def report(
+        self,
+        name: str,
+        *,
+        title: str,
+        counts: Mapping[str, Meaning],
+        reasons: Iterable[Reason] = (),
+        records: RejectedRecords | None = None,
+        raw: str = "",
+    ) -> ReportKind:
+        """Declare the reports that a job writes with ``run.report(name, …)``; see :class:`ReportKind`.
+
+        ``counts`` has the meaning of each count, in the order in which a bar shows them.
+        """
+        location = _locate_declaration()
+        declaration = f"report '{name}'"
+        reasons = tuple(reasons)
+        check_arguments(declaration, location, title=title, counts=counts, reasons=reasons, records=records, raw=raw)
+        kind = ReportKind(name, title, dict(counts), reasons, records, raw, location)
+        check_report(kind, self.services, declaration)
+        return self._add(self.reports, "report", kind, location)
 
     def stores_result(self, task: str) -> bool:
         """Return True if a step of a workflow reads the results of a task."""

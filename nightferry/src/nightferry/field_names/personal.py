@@ -43,7 +43,7 @@ _COUNTS = re.compile(r"(^|_)(counts?|total|number_of_\w+|bytes|size|seconds|ms|r
 _ALWAYS_SHOWN_NUMBERS = frozenset(
     {
         *("count", "created", "hostname", "process", "thread", "time", "run_id", "execution", "task", "level"),
-        *("logger", "pid", "duration_seconds", "cpu_seconds", "done"),
+        *("logger", "pid", "duration_seconds", "cpu_seconds", "done", "report_reference"),
     }
 )
 _shown_numbers = set(_ALWAYS_SHOWN_NUMBERS)

@@ -14,7 +14,7 @@
 ``main()`` then reads the environment and the command line, runs the body and exits with an :class:`ExitCode`.
 """
 
-from nightferry.contract import ExitCode
+from nightferry.contract import ExitCode, ReasonCount
 from nightferry.job.database_errors import get_database_message
 from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReached
 from nightferry.job.leases.database import HasDatabase
@@ -33,6 +33,7 @@ __all__ = [
     "JobFailed",
     "JobSettings",
     "Progress",
+    "ReasonCount",
     "Run",
     "Runtime",
     "Stopped",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import LogEvent
+from nightferry.contract import LogEvent, ReasonCount
 from nightferry.job import new_relic
+from nightferry.job.report import log_report
 from nightferry.job.runtime import Runtime
 
 _log = logging.getLogger("nightferry.job")
@@ -56,6 +57,49 @@ class Run:
     def progress(self, step: str, total: int | None = None, unit: str = "") -> Progress:
         """Report the progress of ``step``; a ``total`` of None means that the total is unknown."""
         return Progress(step, total, unit)
+
+    def report(
+        self,
+        kind: str,
+        subject: str,
+        counts: Mapping[str, int],
+        *,
+        total: int,
+        reasons: Iterable[ReasonCount] = (),
+        failed: bool = False,
+        note: str = "",
+        limit: float | None = None,
+        reference: int | None = None,
+    ) -> None:
+        """Report what became of the records of a file or another ``subject``, for the page "Files" of the dashboard.
+
+        Args:
+            kind: The name of a ``catalog.report(…)``, which explains the counts and reasons.
+            subject: What was processed, such as the name of a file.
+            counts: The number of records by outcome. Each record is counted once.
+            total: The number of records.
+            reasons: Why records were rejected.
+            failed: Whether the subject was not processed, so that the work on it must be repeated.
+            note: A sentence about the subject, such as the cause of a failure.
+            limit: The share of rejected records above which the subject fails, from 0 to 1.
+            reference: The number by which the query of ``catalog.report(…)`` finds the rejected records.
+
+        The log and the engine's store contain the report, so that it must not contain a value of a record.
+
+        Raises:
+            InvalidReport: The counts do not add up to ``total``, or there are more reasons than records.
+        """
+        log_report(
+            kind,
+            subject,
+            counts,
+            total=total,
+            reasons=reasons,
+            failed=failed,
+            note=note,
+            limit=limit,
+            reference=reference,
+        )
 
 
 class Progress:
