@@ -46,7 +46,7 @@ ORDER = [
     ["local.engine"],
     ["local.triggers"],
     ["local.monitoring"],
-    ["aws.session", "aws.lru_cache"],
+    ["aws.session", "aws.lru_cache", "aws.periods"],
     ["aws.runs"],
     ["aws.executions"],
     ["aws.verify"],

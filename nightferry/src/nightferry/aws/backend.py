@@ -18,6 +18,7 @@ from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
 from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.lru_cache import LruCache
+from nightferry.aws.reports import ReportQueries
 from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
@@ -38,6 +39,14 @@ from nightferry.backend.interface import (
 )
 from nightferry.backend.log_lines import LAST_PERIOD, find_result
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.reports import (
+    ALL_REPORTS,
+    RecordsUnreachable,
+    RejectedRecord,
+    Report,
+    ReportFilter,
+    require_records,
+)
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule
@@ -86,6 +95,7 @@ class AwsBackend:
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._scheduled = ScheduledStarts(self._resources, self.aws, self._executions, self._clock)
+        self._reports = ReportQueries(self.aws, self.naming.log_group, self._clock)
         self._known: LruCache[TaskRun] = LruCache(_KNOWN_RUNS)
         self._queries = RunQueries(
             self._outcomes,
@@ -290,6 +300,20 @@ class AwsBackend:
     def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self._executions.count(wanted, limit)
+
+    def reports(
+        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Report]:
+        """See :class:`nightferry.backend.interface.Backend`. They are lines of the log of the tasks."""
+        return self._reports.find(wanted, before, limit)
+
+    def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`. Only tasks reach the environment's database."""
+        found = require_records(self._catalog, self.naming.environment, report)
+        raise RecordsUnreachable(
+            f"The rejected records are in the database of {self.naming.environment}, which only its tasks reach. "
+            f"Run: {found.command}"
+        )
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""

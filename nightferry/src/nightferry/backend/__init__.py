@@ -14,6 +14,7 @@ from nightferry.backend.interface import (
     WorkflowExecution,
 )
 from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
 
 __all__ = [
     "Backend",
@@ -25,7 +26,11 @@ __all__ = [
     "LogLine",
     "LogReader",
     "Page",
+    "RecordsUnreachable",
     "Refused",
+    "RejectedRecord",
+    "Report",
+    "ReportFilter",
     "RunFilter",
     "RunRequest",
     "StateExecution",

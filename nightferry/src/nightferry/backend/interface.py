@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
@@ -291,6 +292,20 @@ class Backend(Protocol):
 
     def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
         """Return the number of executions of the filter, counted up to ``limit``."""
+        ...
+
+    def reports(
+        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Report]:
+        """Return the first ``limit`` reports of the filter, like :meth:`runs`. On AWS, a page may be short."""
+        ...
+
+    def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:
+        """Return the rejected records behind a report with line numbers above ``after``, in order.
+
+        Raises:
+            RecordsUnreachable: They cannot be read from here, or their kind of report does not declare a query.
+        """
         ...
 
     def state_history(self, execution: str) -> list[StateExecution]:

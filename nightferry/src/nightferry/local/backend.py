@@ -21,6 +21,7 @@ from nightferry.backend.interface import (
     WorkflowExecution,
 )
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
@@ -35,6 +36,7 @@ from nightferry.local.engine.redrive import redrive
 from nightferry.local.processes.processes import kill_orphans
 from nightferry.local.runs import repeats, starts
 from nightferry.local.services import secrets
+from nightferry.local.services.rejected_records import read_records
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
@@ -267,6 +269,21 @@ class LocalBackend:
     def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.count_executions(wanted, limit=limit)
+
+    def reports(
+        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Report]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.reports(wanted, before=before, limit=limit)
+
+    def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:
+        """See :class:`nightferry.backend.interface.Backend`. The service is not started."""
+        found = require_records(self._project.catalog, self._environment.name, report)
+        services = self._services or Services(self._project.catalog, self._environment, self._project.state)
+        addresses = {
+            name: services.peek_address(found.declared.service, name) for name in ("host", "port", "user", "database")
+        }
+        return read_records(found, addresses, after, limit)
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import sys
@@ -272,6 +273,26 @@ def test_a_long_event_is_ignored_and_does_not_block_the_supervisor(tmp_path: Pat
     asyncio.run(feed())
     assert store.run_event("run", "result") is None
     assert store.run_event("run", "ended") == {"event": "ended", "exit_code": 0}
+    store.close()
+
+
+def test_the_reports_of_a_run_are_stored_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_output, "_MAX_REPORTS", 3)
+    store = Store(tmp_path / "engine.sqlite")
+    store.add_run("run", "task", [], {})
+    report = {"event": "report", "task": "task", "kind": "orders", "subject": "../a.csv", "total": 2, "counts": []}
+    lines = [{**report, "counts": [{"outcome": "created", "count": count}]} for count in (2, 3, 2, 2, 2)]
+
+    async def feed() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        reader.feed_eof()
+        await RunEvents(store, "run").store(reader)
+
+    asyncio.run(feed())
+    stored = store.reports(limit=10)
+    assert [one.subject for one in stored] == ["../a.csv"] * 3, "the one that does not add up is left out"
+    assert {one.run for one in stored} == {"run"}
     store.close()
 
 

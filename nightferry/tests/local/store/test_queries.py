@@ -24,6 +24,8 @@ from nightferry.backend.queries import (
     judge_execution,
     judge_run,
 )
+from nightferry.backend.reports import Report, ReportFilter, matches_report
+from nightferry.contract import LogEvent
 from nightferry.local.store import Store, queries
 from nightferry.local.store.times import format_time
 
@@ -86,6 +88,36 @@ EXECUTION_FILTERS = [
         ("", "E1"),
     )
 ]
+
+
+REPORT_FILTERS = [
+    ReportFilter(kind, subject, run, since, until, text)
+    for kind, subject, run, since, until, text in itertools.product(
+        (None, "orders"),
+        (None, "../a.csv"),
+        (None, "r1"),
+        (None, START + timedelta(minutes=20)),
+        (None, START + timedelta(minutes=50)),
+        ("", "A.CS"),
+    )
+]
+
+
+def add_reports(store: Store) -> None:
+    """Add 120 reports of three runs, several at the same time."""
+    numbers = random.Random(3)
+    with store.transaction():
+        for run in ("r1", "r2", "r3"):
+            store.add_run(run, "a", [], {})
+        for n in range(120):
+            kind, subject = numbers.choice(["orders", "customers"]), numbers.choice(["../a.csv", "b/ü.csv", "'"])
+            counts = [{"outcome": "created", "count": n}]
+            fields = {"event": LogEvent.REPORT, "kind": kind, "subject": subject, "total": n, "counts": counts}
+            assert store.add_report(numbers.choice(["r1", "r2", "r3"]), {**fields, "task": "a"})
+            store._db.execute(
+                "UPDATE report SET time = ? WHERE json_extract(data, '$.total') = ?",
+                (format_time(START + timedelta(minutes=n // 3)), n),
+            )
 
 
 def runs_one_by_one(store: Store, wanted: RunFilter) -> list[str]:
@@ -157,6 +189,35 @@ def matches(found: ExecutionSummary, wanted: ExecutionFilter) -> bool:
     )
 
 
+def test_reports_are_found_like_runs(store: Store) -> None:
+    add_reports(store)
+    everything = store.reports(limit=1000)
+    assert len(everything) == 120
+    assert [(one.time, one.id) for one in everything] == sorted(
+        ((one.time, one.id) for one in everything), reverse=True
+    )
+    matched = 0
+    for wanted in REPORT_FILTERS:
+        expected = [one for one in everything if matches_report(wanted, one)]
+        found: list[Report] = []
+        page = store.reports(wanted, limit=7)
+        while True:
+            found += page
+            if page.next is None:
+                break
+            page = store.reports(wanted, before=Cursor.parse(str(page.next)), limit=7)
+        assert found == expected, wanted
+        assert store.count_reports(wanted) == Count(len(expected), complete=True)
+        matched += bool(expected)
+    assert matched > 40
+
+
+def test_the_reports_of_a_run_are_removed_with_it(store: Store) -> None:
+    add_reports(store)
+    store._db.execute("DELETE FROM run WHERE id = 'r1'")
+    assert {one.run for one in store.reports(limit=1000)} == {"r2", "r3"}
+
+
 def test_new_runs_do_not_shift_the_next_page(store: Store) -> None:
     expected = runs_one_by_one(store, RunFilter())
     first = store.runs(limit=10)
@@ -189,12 +250,15 @@ def test_no_query_reads_a_whole_table(store: Store) -> None:
     for execution_filter in EXECUTION_FILTERS:
         store.executions(execution_filter)
         store.count_executions(execution_filter)
+    for report_filter in REPORT_FILTERS:
+        store.reports(report_filter, before=Cursor(START + timedelta(days=1), "x"))
+        store.count_reports(report_filter)
     store.find_ids("abc")
     store._db.set_trace_callback(None)
     plans = {statement: explain(store, statement) for statement in set(statements)}
     assert len(plans) > 500
     for statement, plan in plans.items():
-        tables = [step for step in plan if "run" in step or "execution" in step]
+        tables = [step for step in plan if "run" in step or "execution" in step or "report" in step]
         assert tables, statement
         assert all(step.startswith("SEARCH") for step in tables), (statement, plan)
         assert "USE TEMP B-TREE FOR ORDER BY" not in plan or "UNION ALL" in statement, (statement, plan)

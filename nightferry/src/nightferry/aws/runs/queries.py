@@ -8,11 +8,11 @@ first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from nightferry.aws.lru_cache import LruCache
+from nightferry.aws.periods import Period, is_outside, split_time
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.backend.interface import TaskRun
 from nightferry.backend.queries import Count, Cursor, Page, RunFilter, judge_run
@@ -21,22 +21,8 @@ from nightferry.clock import Clock
 EXAMINED = 20_000
 """The number of runs that a query reads before it returns the part that it has."""
 
-_PERIODS = (1, 7, 28, 91, 91, 91, 91)  # days before today, newest first
 _KEPT_PERIODS = 64
 _LATE = timedelta(hours=1)  # for the start of a task, the end of its grace, and the delivery of the event
-
-
-@dataclass(frozen=True)
-class _Period:
-    """The time in which runs were requested; ``end`` is exclusive."""
-
-    begin: datetime
-    end: datetime
-
-    @property
-    def first_place(self) -> Cursor:
-        """A place before those of all runs in the period, from which a list continues with earlier periods."""
-        return Cursor(self.begin, "")
 
 
 class RunQueries:
@@ -89,24 +75,21 @@ class RunQueries:
                 return Count(min(number, limit), complete=False)
         return Count(number, complete=True)
 
-    def _iterate_periods(self, wanted: RunFilter, before: Cursor | None) -> Iterator[tuple[_Period, list[TaskRun]]]:
+    def _iterate_periods(self, wanted: RunFilter, before: Cursor | None) -> Iterator[tuple[Period, list[TaskRun]]]:
         """Yield each period with its runs, newest first. Open runs and those of an execution need no log."""
         if wanted.execution is not None:
             if runs_of := sorted(self._list_of(wanted.execution), key=_get_place, reverse=True):
-                yield _Period(runs_of[-1].created_at, self._clock.now()), runs_of
+                yield Period(runs_of[-1].created_at, self._clock.now()), runs_of
             return
         current = {run.id: run for run in self._list_current(wanted.task)}
-        for period in _split_time(self._clock.now()):
-            too_new = (before is not None and period.first_place >= before) or (
-                wanted.until is not None and period.begin >= wanted.until
-            )
-            if too_new or (wanted.since is not None and period.end <= wanted.since):
+        for period in split_time(self._clock.now()):
+            if is_outside(period, before, wanted.since, wanted.until):
                 continue
             runs = {} if wanted.outcome == "open" else {run.id: run for run in self._read(wanted.task, period)}
             runs |= {id: run for id, run in current.items() if period.begin <= run.created_at < period.end}
             yield period, sorted(runs.values(), key=_get_place, reverse=True)
 
-    def _read(self, task: str | None, period: _Period) -> list[TaskRun]:
+    def _read(self, task: str | None, period: Period) -> list[TaskRun]:
         key = (task, period)
         if key in self._kept:
             return self._kept[key]
@@ -116,15 +99,6 @@ class RunQueries:
         if last_event < self._clock.now():
             self._kept.put(key, runs)
         return runs
-
-
-def _split_time(now: datetime) -> Iterator[_Period]:
-    """Yield the periods of the log, newest first. They change at midnight (UTC), so that they can be kept for a day."""
-    begin = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    yield _Period(begin, begin + timedelta(days=2))
-    for days in _PERIODS:
-        end, begin = begin, begin - timedelta(days=days)
-        yield _Period(begin, end)
 
 
 def _get_place(run: TaskRun) -> Cursor:

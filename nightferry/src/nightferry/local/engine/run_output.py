@@ -29,6 +29,7 @@ _FLUSH_LINES = 500
 _LAST_BYTES = 4 * 1024 * 1024
 _MAX_EVENT_BYTES = 1024 * 1024
 _MAX_REASON_CHARACTERS = 1000
+_MAX_REPORTS = 10_000
 _STORED_EVENTS = (LogEvent.RESULT, LogEvent.ENDED)
 
 
@@ -151,6 +152,7 @@ class RunEvents:
     def __init__(self, store: Store, run: str) -> None:
         self._store = store
         self._run = run
+        self._reports = 0
         self.skip_reason: str | None = None
         self.start_error = 0
         """The number of the system's error if the program of a command could not be started."""
@@ -171,6 +173,8 @@ class RunEvents:
         event = fields.get("event")
         if event == LogEvent.SKIPPED:
             self.skip_reason = str(fields.get("message", ""))[:_MAX_REASON_CHARACTERS] or None
+        elif event == LogEvent.REPORT and self._reports < _MAX_REPORTS:
+            self._reports += await retry_while_locked(lambda: self._store.add_report(self._run, fields))
         elif event in _STORED_EVENTS:
             await retry_while_locked(lambda: self._store.add_event(self._run, str(event), fields))
 

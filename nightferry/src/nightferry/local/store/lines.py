@@ -1,19 +1,21 @@
-"""The store's tables of log lines, events of runs and notifications."""
+"""The store's tables of log lines, events and reports of runs, and notifications."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nightferry.backend.interface import LogLine
+from nightferry.backend.reports import parse_report
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_time
 
 
 class Lines(StoreFile):
-    """Access to the tables of log lines, events of runs and notifications."""
+    """Access to the tables of log lines, events and reports of runs, and notifications."""
 
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
         """Add lines as (run, text). They are durable after the next commit outside ``relaxed_durability``."""
@@ -45,6 +47,17 @@ class Lines(StoreFile):
             "INSERT OR REPLACE INTO run_event (run, event, time, data) VALUES (?, ?, ?, ?)",
             (run, event, format_time(now()), json.dumps(data, ensure_ascii=False)),
         )
+
+    def add_report(self, run: str, fields: Mapping[str, Any]) -> bool:
+        """Record a report of a run from the fields of its log line; return False if they are not one."""
+        time = now()
+        report = parse_report(fields, uuid.uuid4().hex, run, time)
+        if report is not None:
+            self._db.execute(
+                "INSERT INTO report (id, run, kind, subject, time, data) VALUES (?, ?, ?, ?, ?, ?)",
+                (report.id, run, report.kind, report.subject, format_time(time), json.dumps(fields)),
+            )
+        return report is not None
 
     def run_event(self, run: str, event: str) -> dict[str, Any] | None:
         """Return the fields of a run's event of this name; None without one."""

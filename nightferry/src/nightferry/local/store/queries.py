@@ -1,4 +1,4 @@
-"""Queries of the store: pages and counts of runs and executions.
+"""Queries of the store: pages and counts of runs, executions and reports.
 
 The condition has only what the filter gives, because SQLite chooses the index from it. ``tests/local/store`` checks the
 plan of every combination: none reads a whole table.
@@ -6,6 +6,7 @@ plan of every combination: none reads a whole table.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.reports import ALL_REPORTS, Report, ReportFilter, parse_report
 from nightferry.local.store.executions import parse_summary
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.runs import parse_run
@@ -43,7 +45,7 @@ class _Query:
 
 
 class Queries(StoreFile):
-    """Pages and counts of runs and executions."""
+    """Pages and counts of runs, executions and reports."""
 
     def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """Return the next ``limit`` runs after the cursor ``before``, newest first."""
@@ -62,6 +64,16 @@ class Queries(StoreFile):
     def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
         """Return the number of executions, counted up to ``limit``."""
         return self._count(_query_executions(wanted, None), limit)
+
+    def reports(
+        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Report]:
+        """Return the next ``limit`` reports after the cursor ``before``, newest first."""
+        return self._find(_query_reports(wanted, before), limit, _parse_report_row)
+
+    def count_reports(self, wanted: ReportFilter = ALL_REPORTS, *, limit: int = 10_000) -> Count:
+        """Return the number of reports, counted up to ``limit``."""
+        return self._count(_query_reports(wanted, None), limit)
 
     def _find(self, query: _Query, limit: int, parse: Callable[[sqlite3.Row], _Entry]) -> Page[_Entry]:
         examined = EXAMINED if query.texts else limit
@@ -102,13 +114,24 @@ def _query_executions(wanted: ExecutionFilter, before: Cursor | None) -> _Query:
     return _build_query("execution", _EXECUTION_COLUMNS, "started_at", ("id",), equal, wanted, before)
 
 
+def _query_reports(wanted: ReportFilter, before: Cursor | None) -> _Query:
+    equal = {"kind": wanted.kind, "subject": wanted.subject, "run": wanted.run}
+    return _build_query("report", "*", "time", ("subject",), equal, wanted, before)
+
+
+def _parse_report_row(row: sqlite3.Row) -> Report:
+    report = parse_report(json.loads(row["data"]), row["id"], row["run"], parse_time(row["time"]))
+    assert report is not None, "only reports are stored"
+    return report
+
+
 def _build_query(
     table: str,
     columns: str,
     time: str,
     texts: tuple[str, ...],
     equal: dict[str, str | None],
-    wanted: RunFilter | ExecutionFilter,
+    wanted: RunFilter | ExecutionFilter | ReportFilter,
     before: Cursor | None,
 ) -> _Query:
     """Return a query whose condition always has a range of time, because there is an index for it."""
