@@ -1,4 +1,4 @@
-"""Reports of jobs: what became of the records of each file or other subject, as ``run.report`` has written it."""
+"""Reports of jobs: the outcomes of the records of each file or other subject, as ``run.report`` has written it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of a job: what became of every record of a file, or of another subject, in counts that add up.
+"""Reports of a job: the outcome of every record of a file, or of another subject, in counts that add up.
 
 A report is a line of the log with the event ``report``, which the backends read as data. It has counts and reasons, and
 never a record or a value of one.

@@ -71,7 +71,7 @@ class Run:
         limit: float | None = None,
         reference: int | None = None,
     ) -> None:
-        """Report what became of the records of a file or another ``subject``, for the page "Files" of the dashboard.
+        """Report the outcomes of the records of a file or another ``subject``, for the page "Files" of the dashboard.
 
         Args:
             kind: The name of a ``catalog.report(…)``, which explains the counts and reasons.
