@@ -16,6 +16,7 @@ from nightferry.aws.executions import history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
+from nightferry.aws.last_errors import LastErrors
 from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.reports import ReportQueries
@@ -96,6 +97,9 @@ class AwsBackend:
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._scheduled = ScheduledStarts(self._resources, self.aws, self._executions, self._clock)
         self._reports = ReportQueries(self.aws, self.naming.log_group, self._clock)
+        self._last_errors = LastErrors(
+            self.aws, self.naming.log_group, lambda run: self.naming.stream(run.task, run.id), self._clock
+        )
         self._known: LruCache[TaskRun] = LruCache(_KNOWN_RUNS)
         self._queries = RunQueries(
             self._outcomes,
@@ -322,6 +326,10 @@ class AwsBackend:
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.log_reader().new(runs)
+
+    def last_errors(self, runs: Sequence[TaskRun]) -> dict[str, str]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._last_errors.find(runs)
 
     def result(self, run: TaskRun) -> dict[str, Any] | None:
         """See :class:`nightferry.backend.interface.Backend`. The log stream is the only channel of a container."""

@@ -320,6 +320,13 @@ class Backend(Protocol):
         """Yield all lines that these runs have written so far, in order."""
         ...
 
+    def last_errors(self, runs: Sequence[TaskRun]) -> dict[str, str]:
+        """Return the message of the last error in the log of each of these stopped runs that has one, by its ID.
+
+        The number of calls does not depend on the number of runs, except that a call on AWS is for up to 100 runs.
+        """
+        ...
+
     def result(self, run: TaskRun) -> dict[str, Any] | None:
         """Return the object that a run's main returned; None without one, or if the caller may not read the log."""
         ...

@@ -20,6 +20,7 @@ from nightferry.backend.interface import (
     TaskRun,
     WorkflowExecution,
 )
+from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
 from nightferry.backend.state_history import state_history
@@ -307,6 +308,11 @@ class LocalBackend:
         while lines := self.store.lines(runs, after):
             yield from lines
             after = lines[-1].position
+
+    def last_errors(self, runs: Sequence[TaskRun]) -> dict[str, str]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        found = {run.id: find_last_error(self.store.last_errors(run.id, LAST_LINES), run.stopped_at) for run in runs}
+        return {id: message for id, message in found.items() if message is not None}
 
     def result(self, run: TaskRun) -> dict[str, Any] | None:
         """See :class:`nightferry.backend.interface.Backend`. It is the event of the run's runtime, and not a line."""

@@ -41,6 +41,15 @@ class Lines(StoreFile):
         ).fetchall()
         return [_parse_row(row) for row in reversed(rows)]
 
+    def last_errors(self, run: str, limit: int) -> list[LogLine]:
+        """Return those of the last lines of a run that may be errors, in order."""
+        rows = self._db.execute(
+            "SELECT * FROM (SELECT * FROM log_line WHERE run = ? ORDER BY position DESC LIMIT ?)"
+            " WHERE instr(text, '\"ERROR\"') > 0 OR instr(text, '\"CRITICAL\"') > 0 ORDER BY position",
+            (run, limit),
+        )
+        return [_parse_row(row) for row in rows]
+
     def add_event(self, run: str, event: str, data: Mapping[str, Any]) -> None:
         """Record an event of a run's job runtime, in place of an earlier one of the same name."""
         self._db.execute(
