@@ -1,7 +1,7 @@
 """The failures of a period, grouped by their cause: the task or workflow, the error, and the normalized message.
 
 Each failed run and execution of the period is in exactly one group, so that the groups add up to the counts of the
-lists of failed runs and executions. If the period has more than a limit, the report says so.
+lists of failed runs and executions. If the period has more than a limit, the report is marked as incomplete.
 """
 
 from __future__ import annotations
