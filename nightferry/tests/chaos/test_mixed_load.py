@@ -26,6 +26,7 @@ import pytest
 
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.starts import StartFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
@@ -170,7 +171,7 @@ def finish(storm: Storm) -> None:
     assert storm.engine is not None
     store = storm.backend.store
     until(
-        lambda: len(store.starts("trigger:arrival", limit=10**6)) == len(storm.objects),
+        lambda: len(store.starts(StartFilter("trigger:arrival"), limit=10**6)) == len(storm.objects),
         "all objects are processed",
         120,
     )
@@ -211,8 +212,8 @@ def check(storm: Storm) -> None:
 
     check_schedules(storm)
     keys = Counter(mark.name for mark in written if mark.event == "begin" and mark.name.startswith("in/"))
-    arrivals = store.starts("trigger:arrival", limit=10**6)
-    assert len({start.token for start in arrivals}) == len(arrivals) == len(storm.objects)
+    arrivals = store.starts(StartFilter("trigger:arrival"), limit=10**6)
+    assert len({start.id for start in arrivals}) == len(arrivals) == len(storm.objects)
     assert max(keys.values(), default=1) == 1, "an object started its task twice"
     for execution in backend.executions(limit=10**6):
         assert execution.status == "SUCCEEDED", execution
@@ -230,7 +231,7 @@ def check_schedules(storm: Storm) -> None:
     """Check that every minute has exactly one start, including the missed ones."""
     store = storm.backend.store
     for name, record in store.schedules().items():
-        starts = store.starts(f"schedule:{name}", outcome="started", limit=10**6)
+        starts = store.starts(StartFilter(f"schedule:{name}", "started"), limit=10**6)
         due = sorted(start.due_at for start in starts)
         gaps = {later - earlier for earlier, later in pairwise(due)}
         assert gaps <= {timedelta(minutes=1)}, (name, due)
@@ -239,7 +240,8 @@ def check_schedules(storm: Storm) -> None:
             assert due[0] - record.first_seen <= timedelta(minutes=1)
         lost = record.decided_until - (due[-1] if due else record.first_seen)
         assert lost < timedelta(minutes=1), (name, lost)
-    print(f"{len(store.starts(outcome='started', limit=10**6))} starts by schedules and objects")
+    started = store.count_starts(StartFilter(outcome="started"), limit=10**6)
+    print(f"{started} starts by schedules and objects")
 
 
 def check_history(backend: LocalBackend, id: str) -> None:

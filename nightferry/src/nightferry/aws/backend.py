@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from nightferry.aws.executions import history
+from nightferry.aws.executions import dead_letters, history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
+from nightferry.aws.executions.starts import Starts
 from nightferry.aws.last_errors import LastErrors
 from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.lru_cache import LruCache
@@ -49,6 +50,7 @@ from nightferry.backend.reports import (
     require_records,
 )
 from nightferry.backend.request_checks import check_input, get_workflow
+from nightferry.backend.starts import ALL_STARTS, NotKnown, Start, StartFilter
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock, get_clock
@@ -109,6 +111,7 @@ class AwsBackend:
             max((task.time_limit for task in project.catalog.tasks.values()), default=timedelta()),
             self._clock,
         )
+        self._starts = Starts(self._resources, self._executions, self._queries.find)
 
     @property
     def outlives_client(self) -> bool:
@@ -318,6 +321,30 @@ class AwsBackend:
             f"The rejected records are in the database of {self.naming.environment}, which only its tasks reach. "
             f"Run: {found.command}"
         )
+
+    def starts(
+        self, wanted: StartFilter = ALL_STARTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Start] | NotKnown:
+        """See :class:`nightferry.backend.interface.Backend`. The starts are found by what they started."""
+        return self._starts.find(wanted, before, limit)
+
+    def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count | NotKnown:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._starts.count(wanted, limit)
+
+    def schedule_progress(self) -> NotKnown:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return NotKnown("Amazon EventBridge does not report how far it has processed a schedule.")
+
+    def seen_objects(self, trigger: str, *, before: Cursor | None = None, limit: int = 20) -> NotKnown:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return NotKnown(
+            "Amazon S3 keeps no list of the objects that it has reported. The starts show those that started."
+        )
+
+    def dead_letters(self) -> dict[str, int]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return dead_letters.count_messages(self._resources, self.aws)
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -13,6 +13,14 @@ from typing import Any, Literal, Protocol
 
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
+from nightferry.backend.starts import (
+    ALL_STARTS,
+    NotKnown,
+    ScheduleProgress,
+    SeenObject,
+    Start,
+    StartFilter,
+)
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
@@ -305,6 +313,33 @@ class Backend(Protocol):
 
         Raises:
             RecordsUnreachable: They cannot be read from here, or their kind of report does not declare a query.
+        """
+        ...
+
+    def starts(
+        self, wanted: StartFilter = ALL_STARTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Start] | NotKnown:
+        """Return the first ``limit`` starts by schedules and triggers, the last decision first, like :meth:`runs`."""
+        ...
+
+    def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count | NotKnown:
+        """Return the number of starts of the filter, counted up to ``limit``."""
+        ...
+
+    def schedule_progress(self) -> Mapping[str, ScheduleProgress] | NotKnown:
+        """Return how far the environment has processed each schedule that it has loaded, by name."""
+        ...
+
+    def seen_objects(
+        self, trigger: str, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[SeenObject] | NotKnown:
+        """Return the first ``limit`` objects that an object trigger has seen, the last modified first."""
+        ...
+
+    def dead_letters(self) -> Mapping[str, int] | NotKnown:
+        """Return the number of messages about failed starts in each dead-letter queue, by its short name.
+
+        The messages are counted without receiving them, because a received one is hidden from others.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -23,6 +23,7 @@ from nightferry.backend.interface import (
 from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
+from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
 from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
@@ -285,6 +286,28 @@ class LocalBackend:
             name: services.peek_address(found.declared.service, name) for name in ("host", "port", "user", "database")
         }
         return read_records(found, addresses, after, limit)
+
+    def starts(self, wanted: StartFilter = ALL_STARTS, *, before: Cursor | None = None, limit: int = 20) -> Page[Start]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.starts(wanted, before=before, limit=limit)
+
+    def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.count_starts(wanted, limit=limit)
+
+    def schedule_progress(self) -> Mapping[str, ScheduleProgress]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.schedule_progress()
+
+    def seen_objects(self, trigger: str, *, before: Cursor | None = None, limit: int = 20) -> Page[SeenObject]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.seen_objects(trigger, before=before, limit=limit)
+
+    def dead_letters(self) -> NotKnown:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return NotKnown(
+            "The engine on this machine has no dead-letter queues: it repeats a failed start until it works."
+        )
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -108,7 +108,7 @@ def test_notifications_and_starts_are_removed_by_age(store: Store) -> None:
     store._db.execute("UPDATE notification SET time = ?", (format_time(old),))
     prune(store, EngineSettings())
     assert store.notifications() == []
-    assert [start.token for start in store.starts()] == ["schedule:s:1", "schedule:s:x"]
+    assert [start.due_at for start in store.starts()] == [NOW - timedelta(days=10), future]
 
 
 def test_the_file_shrinks_after_pruning(store: Store) -> None:

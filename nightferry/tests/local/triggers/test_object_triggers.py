@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nightferry import storage
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.starts import StartFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import Starter
@@ -479,13 +480,14 @@ def test_each_file_starts_its_task_once_across_kill_9(harness: TriggerHarness) -
             process.communicate()
             process = engine()
     deadline = time.monotonic() + 120
-    while len(starts := harness.store.starts("trigger:csv", limit=1000)) < files and time.monotonic() < deadline:
+    wanted = StartFilter("trigger:csv")
+    while len(starts := harness.store.starts(wanted, limit=1000)) < files and time.monotonic() < deadline:
         time.sleep(0.1)
     while harness.store.open_runs() and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert sorted(start.token.split(":")[2] for start in starts) == sorted(f"in/{n}.csv" for n in range(files))
+    assert sorted(str(start.object) for start in starts) == sorted(f"in/{n}.csv" for n in range(files))
     assert len(harness.store.runs(RunFilter(task="take"), limit=1000)) == files
 
 

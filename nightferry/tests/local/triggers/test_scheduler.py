@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.backend.starts import StartFilter
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CatchUp
 from nightferry.catalog.references import substitute
@@ -59,7 +60,7 @@ class SchedulerHarness:
 
     def fires(self, name: str) -> list[datetime]:
         """Return the fires for which a schedule started a run, in order, and check that each has one run."""
-        starts = Store(self.file).starts(f"schedule:{name}", outcome="started", limit=10**6)
+        starts = Store(self.file).starts(StartFilter(f"schedule:{name}", "started"), limit=10**6)
         runs = Store(self.file).runs(limit=10**6)
         ours = [run for run in runs if run.started_by == f"schedule:{name}"]
         assert {run.id: run.scheduled_at for run in ours} == {start.id: start.due_at for start in starts}
@@ -165,7 +166,7 @@ def test_missed_fires_are_handled_as_declared(
     if catch_up == "once":
         assert "6 missed since 2026-03-01 12:15:00 UTC; one start for all of them." in caplog.text
     assert harness.fires("s") == fires
-    assert [start.note for start in Store(harness.file).starts(outcome="missed")] == missed
+    assert [start.note for start in Store(harness.file).starts(StartFilter(outcome="missed"))] == missed
     tick_until_idle(harness.engine())
     assert harness.fires("s") == fires
 
@@ -200,7 +201,7 @@ def test_catching_up_all_missed_fires_is_limited(make_harness: MakeHarness, capl
     with caplog.at_level(logging.INFO, "nightferry.engine"):
         tick_until_idle(engine)
     assert harness.fires("s") == [last - n * MINUTE for n in reversed(range(2001))]  # the last one is not late
-    (missed,) = Store(harness.file).starts(outcome="missed")
+    (missed,) = Store(harness.file).starts(StartFilter(outcome="missed"))
     assert missed.note == (
         "1999 missed since 2026-03-01 12:01:00 UTC; not started, because catch_up = all starts for the last 2,000 "
         "times only. To start the others: nightferry backfill s"
@@ -283,7 +284,7 @@ def test_a_skipped_workflow_is_logged(make_harness: MakeHarness, caplog: pytest.
     harness = make_harness()
     harness.catalog.schedule("w", harness.catalog.workflows["marks"], "cron(0 * * * ? *)")
     harness.until(harness.engine(), START + timedelta(hours=2))
-    [skipped, started] = Store(harness.file).starts("schedule:w")
+    [skipped, started] = Store(harness.file).starts(StartFilter("schedule:w"))
     assert (started.outcome, skipped.outcome, skipped.id) == ("started", "skipped", started.id)
     assert f"skipped. Execution {started.id} was open and the overlap policy is skip." in caplog.text
 

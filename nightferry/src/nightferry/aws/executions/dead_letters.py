@@ -24,7 +24,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from nightferry.aws.executions.targets import NotStarted, StartTokens, Target, format_started_by, start
 from nightferry.aws.runs.outcomes import Outcomes
@@ -37,6 +37,11 @@ from nightferry.errors import NightferryError
 
 VISIBILITY_SECONDS = 900
 """Time for which a received message is hidden from other consumers: longer than any function's time limit."""
+_MISSING_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+_NUMBERS: tuple[Literal["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"], ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",  # received by a redrive that has not ended
+)
 _MAX_RECEIVES = 50  # bounds the number of client tokens of one start
 
 
@@ -85,6 +90,23 @@ def list_queue_names(resources: AwsResources) -> dict[str, str]:
     return names
 
 
+def count_messages(resources: AwsResources, aws: Aws) -> dict[str, int]:
+    """Return the number of messages in each queue by its short name, without those of queues that are not deployed.
+
+    The messages are not received, because a received one is hidden from a redrive.
+    """
+    counts = {}
+    for short, name in list_queue_names(resources).items():
+        try:
+            with aws.translate_errors(f"count the messages of queue {name}", missing=_MISSING_QUEUE):
+                url = aws.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+                attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_NUMBERS))["Attributes"]
+        except ResourceNotFound:
+            continue
+        counts[short] = sum(int(attributes[number]) for number in _NUMBERS)
+    return counts
+
+
 @dataclass(frozen=True)
 class Queue:
     """A dead-letter queue."""
@@ -102,8 +124,7 @@ class Queue:
             known = ", ".join(list_queue_names(resources)) or "none"
             raise UnknownQueue(f"Queue '{name}' not found. Available queues: {known}.")
         try:
-            missing = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-            with aws.translate_errors(f"find queue {full}", missing=missing):
+            with aws.translate_errors(f"find queue {full}", missing=_MISSING_QUEUE):
                 url = aws.sqs.get_queue_url(QueueName=full)["QueueUrl"]
                 return cls(resources, aws, url, clock or get_clock())
         except ResourceNotFound:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import dropwhile, islice
+from itertools import dropwhile, groupby, islice
 from typing import Any
 
 from nightferry.aws.executions.history import add_scopes
@@ -113,6 +113,11 @@ class Executions:
                 found.append(self._summarize(workflow, item))
         return Page(tuple(found), None)
 
+    def iterate(self, wanted: ExecutionFilter, before: Cursor | None) -> Iterator[Any]:
+        """Yield the API's descriptions of the executions after the cursor ``before``, newest first."""
+        listed = (item for _, item in self._iterate(wanted, _LARGEST_PAGE) if _matches(wanted, item))
+        return listed if before is None else dropwhile(lambda item: _get_place(item) >= before, listed)
+
     def count(self, wanted: ExecutionFilter, limit: int) -> Count:
         """Return the number of executions, counted up to ``limit``."""
         number = 0
@@ -126,7 +131,7 @@ class Executions:
         """Yield the workflow and the API's description of executions, newest first, as long as they can match."""
         workflows = [*self._catalog.workflows] if wanted.workflow is None else [wanted.workflow]
         statuses: tuple[str | None, ...] = (None,) if wanted.outcome is None else _STATUSES[wanted.outcome]
-        lists = [self._list(workflow, status, limit) for workflow in workflows for status in statuses]
+        lists = [_sort_ties(self._list(workflow, status, limit)) for workflow in workflows for status in statuses]
         for workflow, item in heapq.merge(*lists, key=lambda found: _get_place(found[1]), reverse=True):
             if wanted.since is not None and item["startDate"] < wanted.since:
                 return
@@ -230,6 +235,12 @@ class Executions:
             error=description.get("error"),
             cause=description.get("cause"),
         )
+
+
+def _sort_ties(listed: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield the executions in the order of their places. The API orders by start time only."""
+    for _, group in groupby(listed, key=lambda found: found[1]["startDate"]):
+        yield from sorted(group, key=lambda found: _get_place(found[1]), reverse=True)
 
 
 def _get_place(item: Any) -> Cursor:

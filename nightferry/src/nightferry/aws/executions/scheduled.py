@@ -74,7 +74,7 @@ class ScheduledStarts:
             schedule.target, [(time, time + _LATEST_START) for time in times]
         ):
             input = execution.input
-            if isinstance(input, dict) and input.get("schedule") == schedule.name and not _was_skipped(execution):
+            if isinstance(input, dict) and input.get("schedule") == schedule.name and not was_skipped(execution):
                 time = texts.get(str(input.get("scheduled_at")))
                 if time is not None:
                     found.setdefault(time, execution.id)
@@ -100,14 +100,14 @@ class ScheduledStarts:
         base = name = f"{schedule.name}-{time:%Y%m%dT%H%M%SZ}"
         number = 1
         while (execution := self._executions.get(schedule.target, name)) is not None:
-            if not _was_skipped(execution):
+            if not was_skipped(execution):
                 return name, name
             number += 1
             name = f"{base}-{number}"
         return name, None
 
 
-def _was_skipped(execution: WorkflowExecution) -> bool:
+def was_skipped(execution: WorkflowExecution) -> bool:
     """Return True if the execution ended at once because of its overlap policy: nightferry.terraform.overlap."""
     return isinstance(execution.output, dict) and execution.output.keys() == {"skipped", "running"}
 

@@ -25,6 +25,7 @@ from nightferry.local.store.queries import Queries
 from nightferry.local.store.requests import Requests
 from nightferry.local.store.runs import RunRecord, Runs
 from nightferry.local.store.schema import StoreTooNew
+from nightferry.local.store.start_queries import StartQueries
 from nightferry.local.store.starts import ScheduleRecord, Schedules, StartRecord, Starts
 from nightferry.local.store.times import now
 
@@ -44,5 +45,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Queries, Pruning):
+class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Queries, StartQueries, Pruning):
     """The store's file; safe for several processes at once, each with its own ``Store``."""

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from nightferry.backend.starts import StartOutcome
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, parse_time
-
-Outcome = Literal["started", "skipped", "missed"]
-"""A run or execution was started; it was skipped because of the overlap policy; or the start's time was missed."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class StartRecord:
     target: str
     due_at: datetime
     decided_at: datetime
-    outcome: Outcome
+    outcome: StartOutcome
     id: str | None = None
     note: str | None = None
 
@@ -53,17 +51,6 @@ class Starts(StoreFile):
         """Return the result of the start request with this token; None if it is not decided yet."""
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
         return None if row is None else _parse_start(row)
-
-    def starts(
-        self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20
-    ) -> list[StartRecord]:
-        """Return starts by schedules and triggers, the latest decision first."""
-        rows = self._db.execute(
-            "SELECT * FROM start WHERE (?1 IS NULL OR source = ?1) AND (?2 IS NULL OR outcome = ?2)"
-            " ORDER BY decided_at DESC, due_at DESC LIMIT ?3",
-            (source, outcome, limit),
-        )
-        return [_parse_start(row) for row in rows]
 
 
 @dataclass(frozen=True)
