@@ -29,7 +29,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd buildah
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd chromium buildah
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine
 
 # Python's, the system's and npm's packages are installed at the same time.
 test: ## lint, check types, and run the tests with fixed samples of large matrices
-	@$(MAKE) --no-print-directory -j 3 style sshd $(ACTIONLINT)
+	@$(MAKE) --no-print-directory -j 3 style chromium $(ACTIONLINT)
 	@$(BIN)/mypy >$(VENV)/mypy.log & mypy=$$!; (cd nightferry && $(PYTEST) -m 'not long'); tests=$$?; \
 		wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
 	@cd paidleave && $(PYTEST) -m 'not long'
@@ -48,7 +48,7 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
 	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
-test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) $(PYRIGHT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
+test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd chromium buildah $(ACTIONLINT) $(PYRIGHT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
@@ -56,7 +56,7 @@ test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) $(PYRIG
 permissions: $(VENV)/.dev gpg sshd ## run all tasks with their roles, without each statement in turn, and print the calls
 	@cd paidleave && $(PYTEST) -n 0 -s -m long tests/permissions
 
-coverage: $(VENV)/.dev gpg sshd ## run the tests of make test and report their line coverage
+coverage: $(VENV)/.dev gpg sshd chromium ## run the tests of make test and report their line coverage
 	@rm -f .coverage .coverage.*
 	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && $(PYTEST) $(COVERAGE)
 	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && $(PYTEST) $(COVERAGE) --cov-append
@@ -129,6 +129,15 @@ sshd: gpg # one after the other, because apt-get locks its files
 		tools/install-packages openssh-server; \
 	else \
 		echo "sshd not found. The tests of sftp-tool will be skipped. Install it with apt-get install openssh-server." >&2; \
+	fi
+
+chromium: sshd
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the tests of the dashboard …"; \
+		tools/install-packages chromium; \
+	else \
+		echo "chromium not found. The tests of the dashboard in a browser will be skipped. Install it with apt-get install chromium." >&2; \
 	fi
 
 buildah:

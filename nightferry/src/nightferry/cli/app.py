@@ -63,6 +63,11 @@ class Verbs(VerbGroup):
         *_make_panel(
             "Inspect",
             "nightferry.cli.inspect",
+            (
+                "dashboard",
+                "dashboard:dashboard",
+                "Serve web pages on the runs, executions and schedules of an environment until Ctrl-C.",
+            ),
             ("status", "status:status", "Show the latest executions and runs, or the details of one of them."),
             (
                 "logs",

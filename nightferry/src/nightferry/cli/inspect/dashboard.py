@@ -1,0 +1,62 @@
+"""``nightferry dashboard``: web pages on an environment."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightferry.cli.terminal.options import Env, current_user, open_backend
+from nightferry.cli.terminal.output import echo
+from nightferry.environments.project import Project
+
+DEFAULT_PORT = 8471
+
+
+def dashboard(
+    env: Env = "local",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 selects a free port.")] = DEFAULT_PORT,
+    actions: Annotated[bool, typer.Option("--actions", help="Allow starts, stops and redrives on production.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Others than loopback require TLS or --behind-proxy.")
+    ] = "127.0.0.1",
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain (PEM), with --tls-key.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key (PEM) of the certificate.")] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="URL of a proxy that terminates TLS: https://jobs.example.gov"),
+    ] = None,
+) -> None:
+    """Serve web pages on the runs, executions and schedules of an environment until Ctrl-C.
+
+    The command prints an address with a login code, which is valid once, for one minute.
+    """
+    from nightferry.dashboard import server  # slow to import
+
+    project = Project.find()
+    environment = project.environment(env)
+    place = server.check_place(host, port, tls_certificate, tls_key, behind_proxy)
+
+    def announce(login: str) -> None:
+        echo(f"Dashboard of {project.catalog.name}, {env}: {place.format_url()}")
+        echo(f"Log in within one minute: {login}")
+        echo("For another login code, run the command again. Press Ctrl-C to exit.")
+        if open_page:
+            webbrowser.open(login)
+
+    with place.listen() as listener:
+        server.serve(
+            project,
+            environment,
+            place,
+            listener,
+            lambda: open_backend(project, env),
+            author=current_user(),
+            actions=actions,
+            announce=announce,
+        )

@@ -1,0 +1,26 @@
+"""The reader's choice of a time zone for all times, kept in a cookie. It changes nothing in the environment."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.responses import Response
+
+from nightferry.dashboard.view import BadRequest, View
+
+ZONE_COOKIE = "nightferry-zone"
+_YEAR_SECONDS = 365 * 24 * 3600
+
+
+def save(view: View) -> Response:
+    """Store the zone, and return to the page that sent the form."""
+    name = view.field("zone")
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadRequest("The time zone is not known. Use a name such as America/New_York.") from None
+    back = view.field("back")
+    own = back.startswith(view.link("/")) and back.isprintable() and "//" not in back and "\\" not in back
+    response = view.redirect(back if own else view.link("/"))
+    response.set_cookie(ZONE_COOKIE, zone.key, max_age=_YEAR_SECONDS, path="/", httponly=True, samesite="strict")
+    return response

@@ -1,0 +1,120 @@
+"""Templates: each printed value passes through escaping, redaction and :mod:`nightferry.printable`.
+
+Times and durations are printed by functions of the templates, so that they look the same everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.queries import judge_execution, judge_run
+from nightferry.job.redaction import Redactor
+from nightferry.presentation.durations import format_duration
+from nightferry.printable import make_printable
+
+STATUSES = {
+    "open": ("◐", "running"),
+    "succeeded": ("✓", "succeeded"),
+    "failed": ("✕", "failed"),
+    "stopped": ("■", "stopped"),
+    "queued": ("○", "queued"),
+    "interrupted": ("⏸", "interrupted"),
+    "started": ("✓", "started"),
+    "skipped": ("↷", "skipped"),
+    "missed": ("✕", "missed"),
+    "late": ("▲", "late"),
+    "ok": ("✓", "ok"),
+    "warning": ("▲", "warning"),
+    "unknown": ("?", "not known"),
+}
+"""The glyph and the word of each status. The color, from the stylesheet, only adds to them."""
+
+
+class Renderer:
+    """The templates of a site."""
+
+    def __init__(self, redactor: Redactor, assets: Mapping[str, str], navigation: list[tuple[str, str]]) -> None:
+        """``assets`` are the URLs of static files; ``navigation`` has the path and the name of each main page."""
+
+        def finalize(value: Any) -> Any:
+            if isinstance(value, Markup):
+                return value
+            if isinstance(value, str):
+                return make_printable(redactor.redact_text(value))
+            return "" if value is None else value
+
+        self._environment = Environment(
+            loader=PackageLoader("nightferry.dashboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            assets=assets, navigation=navigation, status=render_status, time=_render_time, duration=render_duration,
+            judge=judge, number=format_number,
+        )  # fmt: skip
+
+    def render(self, template: str, **context: Any) -> str:
+        """Return the text of a template."""
+        return self._environment.get_template(template).render(**context)
+
+
+def make_etag(body: bytes) -> str:
+    """Return the entity tag of a response."""
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+
+
+def judge(entry: TaskRun | ExecutionSummary) -> str:
+    """Return the status of a run or an execution, as a key of :data:`STATUSES`."""
+    if isinstance(entry, TaskRun):
+        outcome = judge_run(entry.status, entry.exit_code, entry.stop_code)
+        return "queued" if entry.status == "QUEUED" else outcome
+    return "interrupted" if entry.interrupted else judge_execution(entry.status)
+
+
+def render_status(status: str, word: str = "") -> Markup:
+    """Return a status as a glyph with its word, or with another one."""
+    glyph, usual = STATUSES[status]
+    return Markup('<span class="status {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        status, glyph, word or usual
+    )
+
+
+def render_time(time: datetime | None, zone: ZoneInfo) -> Markup:
+    """Return a time in a zone, with the zone's abbreviation. The element has the time in UTC."""
+    if time is None:
+        return Markup('<span class="none">–</span>')
+    local = time.astimezone(zone)
+    iso = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return Markup('<time datetime="{}" title="{}">{} <span class="zone">{}</span></time>').format(
+        iso, iso, f"{local:%Y-%m-%d %H:%M:%S}", local.tzname()
+    )
+
+
+@pass_context
+def _render_time(context: Context, time: datetime | None) -> Markup:
+    return render_time(time, context["view"].zone)
+
+
+def render_duration(length: timedelta | float | None) -> Markup:
+    """Return a duration, given as seconds or timedelta, as text: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
+    if length is None:
+        return Markup('<span class="none">–</span>')
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    return Markup('<span class="duration">{}</span>').format(escape(format_duration(max(seconds, 0))))
+
+
+def format_number(value: float) -> str:
+    """Return a number with separators."""
+    return f"{value:,}"

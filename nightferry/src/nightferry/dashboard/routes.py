@@ -1,0 +1,35 @@
+"""All pages, in the order of the navigation. A path is below the environment; each page is in a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
+from nightferry.dashboard.view import View
+
+
+@dataclass(frozen=True)
+class Page:
+    """One route. ``name`` is its text in the navigation; without one, other pages link to it.
+
+    ``show`` runs in a worker thread. A page with GET also exists as ``PATH.json``.
+    """
+
+    path: str
+    show: Callable[[View], Response]
+    name: str = ""
+    method: Literal["GET", "POST"] = "GET"
+
+
+PAGES = (
+    Page("/", now.show, "Now"),
+    Page("/runs", runs.show, "Runs"),
+    Page("/executions", executions.show, "Executions"),
+    Page("/search", search.show),
+    Page("/help", help_page.show, "Help"),
+    Page("/preferences", preferences.save, method="POST"),
+)

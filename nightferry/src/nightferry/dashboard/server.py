@@ -1,0 +1,125 @@
+"""The web server of ``nightferry dashboard``: where it listens, and under which URLs browsers may reach it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from nightferry.backend.interface import Backend
+from nightferry.dashboard.access import Access, make_code, read_token
+from nightferry.dashboard.app import create_app
+from nightferry.dashboard.site import Site
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
+
+
+class PlaceNotAllowed(NightferryError):
+    """The options would serve pages without TLS to other machines, or are not complete. The message has the fix."""
+
+
+class PortTaken(NightferryError):
+    """The port is in use. Choose another port with --port, or 0 for any free port."""
+
+
+@dataclass
+class Place:
+    """An address to listen on, with its certificate or the URL of the proxy in front of it."""
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    proxy: str | None = None
+
+    def listen(self) -> socket.socket:
+        """Return a listening socket, and keep the port that was chosen; raises PortTaken."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self.host, self.port))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            raise PortTaken(
+                f"Cannot listen on port {self.port} of {self.host} ({error.strerror}). Choose another port with "
+                "--port, or --port 0 for any free port."
+            ) from None
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def list_origins(self) -> list[str]:
+        """Return the origins of all URLs under which browsers may reach the server."""
+        if self.proxy is not None:
+            return [self.proxy]
+        scheme = "http" if self.certificate is None else "https"
+        names = ["127.0.0.1", "localhost", "[::1]"] if _is_loopback(self.host) else [_format_host(self.host)]
+        if self.certificate is not None and not _is_loopback(self.host):
+            names.append(socket.getfqdn())
+        return [f"{scheme}://{name}:{self.port}" for name in names]
+
+    def format_url(self) -> str:
+        """Return the URL of the first page."""
+        return f"{self.list_origins()[0]}/"
+
+
+def check_place(host: str, port: int, certificate: Path | None, key: Path | None, proxy: str | None) -> Place:
+    """Return the place that the options of the command describe; raises PlaceNotAllowed."""
+    if (certificate is None) != (key is None):
+        raise PlaceNotAllowed("--tls-certificate and --tls-key require each other. Give both files.")
+    for file in (certificate, key):
+        if file is not None and not file.is_file():
+            raise PlaceNotAllowed(f"{file} is not a file. Give the PEM file of the certificate and of its key.")
+    if proxy is not None:
+        parts = urlsplit(proxy)
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+            raise PlaceNotAllowed(
+                "--behind-proxy must be the URL of the proxy without a path: https://jobs.example.gov"
+            )
+        proxy = f"https://{parts.netloc.lower()}"
+    if not _is_loopback(host) and certificate is None and proxy is None:
+        raise PlaceNotAllowed(
+            f"--host {host} is reachable from other machines, which could read the pages and the session. Add "
+            "--tls-certificate and --tls-key, or --behind-proxy with the URL of a proxy that terminates TLS."
+        )
+    return Place(host, port, certificate, key, proxy)
+
+
+def serve(
+    project: Project,
+    environment: Environment,
+    place: Place,
+    listener: socket.socket,
+    open_backend: Callable[[], Backend],
+    *,
+    author: str,
+    actions: bool,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve the dashboard until SIGINT or SIGTERM. ``announce`` receives the URL with a login code."""
+    token = read_token(project.state)
+    site = Site(project, environment, Access(token, place.list_origins()), open_backend, author=author, actions=actions)
+    config = uvicorn.Config(
+        create_app(site), log_config=None, access_log=False, ws="none", server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=1, ssl_certfile=place.certificate, ssl_keyfile=place.key,
+    )  # fmt: skip
+    announce(f"{place.format_url()}login?code={make_code(token)}")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _format_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,72 @@
+"""What a dashboard serves: one environment of a project."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from nightferry.backend.interface import Backend
+from nightferry.catalog.catalog import Catalog
+from nightferry.clock import Clock, get_clock
+from nightferry.dashboard.access import Access
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.job.redaction import Redactor
+
+
+class Site:
+    """One environment with its backend and the rights of this dashboard.
+
+    ``open_backend`` is called once per worker thread, because the local store is bound to its thread. With ``actions``
+    False, the pages only read.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        environment: Environment,
+        access: Access,
+        open_backend: Callable[[], Backend],
+        *,
+        author: str,
+        actions: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.project = project
+        self.environment = environment
+        self.access = access
+        self.author = author
+        self.actions = actions
+        self.clock = clock or get_clock()
+        self.redactor = Redactor(project.catalog.privacy)
+        self._open_backend = open_backend
+        self._threads = threading.local()
+
+    @property
+    def catalog(self) -> Catalog:
+        """Return the project's catalog."""
+        return self.project.catalog
+
+    @property
+    def name(self) -> str:
+        """Return the name of the environment, with which the path of each page begins."""
+        return self.environment.name
+
+    @property
+    def backend(self) -> Backend:
+        """Return the backend of the current thread."""
+        backend: Backend | None = getattr(self._threads, "backend", None)
+        if backend is None:
+            backend = self._threads.backend = self._open_backend()
+        return backend
+
+    @property
+    def zones(self) -> list[str]:
+        """Return the time zones of the schedules, of which a reader can choose one for all times."""
+        return sorted({"UTC", *(schedule.timezone for schedule in self.catalog.schedules.values())})
+
+    @property
+    def default_zone(self) -> ZoneInfo:
+        """Return the zone of the times until a reader chooses another one."""
+        return ZoneInfo("UTC")

@@ -1,0 +1,44 @@
+"""A builder of SVG elements. It escapes every value, so that its result is safe markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+Value = str | float
+
+
+def element(name: str, *children: Markup | str, **attributes: Value | None) -> Markup:
+    """Return an element. ``class_`` is written as ``class``, and ``_`` in a name as ``-``. None omits an attribute."""
+    written = Markup("").join(
+        Markup(' {}="{}"').format(_format_name(key), format_value(value))
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if not children:
+        return Markup("<{}{}/>").format(name, written)
+    return Markup("<{}{}>{}</{}>").format(name, written, Markup("").join(children), name)
+
+
+def picture(width: float, height: float, title: str, children: Iterable[Markup], *, class_: str = "") -> Markup:
+    """Return a picture with a title. It scales to the width of its container."""
+    return element(
+        "svg",
+        element("title", title),
+        *children,
+        xmlns="http://www.w3.org/2000/svg",
+        role="img",
+        aria_label=title,
+        viewBox=f"0 0 {format_value(width)} {format_value(height)}",
+        class_=class_ or None,
+    )
+
+
+def format_value(value: Value) -> str:
+    """Return a number with at most two decimals, or the text."""
+    return value if isinstance(value, str) else f"{round(float(value), 2):g}" if abs(value) < 1e6 else f"{value:.0f}"
+
+
+def _format_name(name: str) -> str:
+    return str(escape(name.rstrip("_") if name == "class_" else name.replace("_", "-")))
