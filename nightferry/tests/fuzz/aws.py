@@ -16,12 +16,12 @@ from botocore.parsers import ResponseParserError
 
 from nightferry import aws_responses
 from nightferry.aws.executions import dead_letters, executions, history, targets
-from nightferry.aws.logs import _Event
+from nightferry.aws.logs import Event
 from nightferry.aws.runs import outcomes, runs
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.verify import definitions
 from nightferry.backend import log_lines, state_history
-from nightferry.backend.interface import LogLine
+from nightferry.backend.log_windows import LogLine
 from nightferry.clock import get_clock
 from nightferry.contract import Naming, parse_arn_id, parse_repeat
 from nightferry.environments.aws_resources import AwsResources
@@ -80,7 +80,7 @@ OPERATIONS: dict[str, tuple[str, str, Any, Callable[[Any], Any]]] = {
         "logs",
         "FilterLogEvents",
         {"events": [{"eventId": "12", "timestamp": 1795, "message": "m\n"}]},
-        lambda response: [_Event.read(event).position for event in response["events"]],
+        lambda response: [Event.read(event).position for event in response["events"]],
     ),
     "GetExecutionHistory": (
         "stepfunctions",
@@ -193,7 +193,7 @@ PARSERS = [
         )
         for (name, (_, _, body, _)), used in zip(
             OPERATIONS.items(),
-            ((runs,), (_Event,), (history, state_history.state_history), (dead_letters.Queue._parse,)),
+            ((runs,), (Event,), (history, state_history.state_history), (dead_letters.Queue._parse,)),
             strict=True,
         )
     ),

@@ -18,7 +18,8 @@ from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
 from nightferry.aws.executions.starts import Starts
 from nightferry.aws.last_errors import LastErrors
-from nightferry.aws.logs import CloudWatchReader
+from nightferry.aws.log_windows import LogWindows
+from nightferry.aws.logs import MAX_CLOCK_SKEW, CloudWatchReader
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.reports import ReportQueries
 from nightferry.aws.runs import reasons, repeats, request
@@ -32,7 +33,6 @@ from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
 from nightferry.backend.interface import (
     ExecutionSummary,
-    LogLine,
     Refused,
     RunRequest,
     StateExecution,
@@ -40,6 +40,7 @@ from nightferry.backend.interface import (
     WorkflowExecution,
 )
 from nightferry.backend.log_lines import LAST_PERIOD, find_result
+from nightferry.backend.log_windows import ALL_LINES, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import (
     ALL_REPORTS,
@@ -349,6 +350,33 @@ class AwsBackend:
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return state_history(self._executions.history(self.execution(execution)))
+
+    def lines(
+        self,
+        run: TaskRun,
+        wanted: LineFilter = ALL_LINES,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        around: Place | None = None,
+        limit: int = 1000,
+        resume: str | None = None,
+    ) -> LogWindow:
+        """See :class:`nightferry.backend.interface.Backend`. CloudWatch searches with regard to case."""
+        return LogWindows(self.aws, self.naming.log_group, self._clock).find_lines(
+            run,
+            self.naming.stream(run.task, run.id),
+            run.created_at - MAX_CLOCK_SKEW,
+            wanted,
+            before=before,
+            after=after,
+            around=around,
+            limit=limit,
+            resume=resume,
+        )
+
+    def count_lines(self, run: TaskRun, wanted: LineFilter = ALL_LINES) -> None:
+        """See :class:`nightferry.backend.interface.Backend`. A count would read the whole log."""
 
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -11,22 +11,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import LogLine, TaskRun
+from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import parse_line
+from nightferry.backend.log_windows import LogLine
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
+
+POSITIONS_PER_MILLISECOND = 10**10
 
 _RECENT = timedelta(minutes=1)
 _LATE = timedelta(minutes=15)
 _LATE_INTERVAL = 15  # polls; the first of each group rereads the longer period
 _END_MARKER = f'"event": "{LogEvent.ENDED}"'
-_MAX_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
+MAX_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
     """A line in a stream. ``timestamp`` is in milliseconds."""
 
     id: str
@@ -34,18 +38,23 @@ class _Event:
     text: str
 
     @classmethod
-    def read(cls, event: Any) -> _Event:
+    def read(cls, event: Any) -> Event:
         """Return an event of FilterLogEvents. Without an ID, equal lines of one millisecond are the same event."""
         timestamp, text = int(event["timestamp"]), event.get("message", "").rstrip("\r\n")
         return cls(event.get("eventId") or f"{timestamp} {text}", timestamp, text)
 
     @property
     def position(self) -> int:
-        """A number that orders the events.
+        """A number that orders events by time, and identifies each event of a millisecond.
 
-        CloudWatch's event IDs are decimal numbers that increase with time. The IDs of other servers may not be numbers.
+        A page has a position for each line, so it is shorter than an event ID, and includes the time, by which
+        CloudWatch finds events.
         """
-        return int(self.id) if self.id.isascii() and self.id.isdecimal() and len(self.id) < 100 else self.timestamp
+        return self.timestamp * POSITIONS_PER_MILLISECOND + crc32(self.id.encode())
+
+    def to_line(self, run: str) -> LogLine:
+        """Return the event as a line of a run."""
+        return LogLine(self.position, run, datetime.fromtimestamp(self.timestamp / 1000, UTC), self.text)
 
 
 @dataclass
@@ -114,8 +123,8 @@ class CloudWatchReader:
         stream = self._streams.get(run)
         if stream is None:
             found = self._find(run)
-            begin = max(found.created_at - _MAX_CLOCK_SKEW, self._since or found.created_at - _MAX_CLOCK_SKEW)
-            stream = self._streams[run] = _Stream(self._stream(found), _to_epoch_ms(begin))
+            begin = max(found.created_at - MAX_CLOCK_SKEW, self._since or found.created_at - MAX_CLOCK_SKEW)
+            stream = self._streams[run] = _Stream(self._stream(found), to_epoch_ms(begin))
         reread_late = stream.polls % _LATE_INTERVAL == 0 or self._find(run).status == "STOPPED"
         start = max(stream.begin, stream.newest - _to_ms(_LATE if reread_late else _RECENT))
         for page in self._iterate_pages(stream.name, start):
@@ -126,8 +135,7 @@ class CloudWatchReader:
                 stream.newest = max(stream.newest, event.timestamp)
                 stream.last_line_at = self._clock.now()
                 stream.ended = stream.ended or is_end(event.text)
-                time = datetime.fromtimestamp(event.timestamp / 1000, UTC)
-                yield LogLine(event.position, run, time, event.text)
+                yield event.to_line(run)
             self._forget(stream)
         stream.polls += 1
 
@@ -136,7 +144,7 @@ class CloudWatchReader:
         if stream.returned and next(iter(stream.returned.values())) < oldest - _to_ms(_RECENT):
             stream.returned = {id: time for id, time in stream.returned.items() if time >= oldest}
 
-    def _iterate_pages(self, name: str, start: int) -> Iterator[list[_Event]]:
+    def _iterate_pages(self, name: str, start: int) -> Iterator[list[Event]]:
         token: dict[str, str] = {}
         while True:
             try:
@@ -148,7 +156,7 @@ class CloudWatchReader:
                         interleaved=True,  # sort by time, which is AWS's default
                         **token,  # type: ignore[arg-type]
                     )
-                    found = [_Event.read(item) for item in page["events"] if item.get("logStreamName", name) == name]
+                    found = [Event.read(item) for item in page["events"] if item.get("logStreamName", name) == name]
             except ResourceNotFound:  # the task's first line creates the stream
                 return
             yield found
@@ -162,7 +170,8 @@ def is_end(text: str) -> bool:
     return _END_MARKER in text and (parse_line(text) or {}).get("event") == LogEvent.ENDED
 
 
-def _to_epoch_ms(time: datetime) -> int:
+def to_epoch_ms(time: datetime) -> int:
+    """Return a time in CloudWatch's unit, milliseconds since 1970."""
     return int(time.timestamp() * 1000)
 
 

@@ -4,7 +4,6 @@ from nightferry.backend.interface import (
     Backend,
     CredentialsExpired,
     ExecutionSummary,
-    LogLine,
     LogReader,
     Refused,
     RunRequest,
@@ -13,6 +12,7 @@ from nightferry.backend.interface import (
     Unreachable,
     WorkflowExecution,
 )
+from nightferry.backend.log_windows import LineFilter, LineNumber, LogLine, LogWindow
 from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
 
@@ -23,8 +23,11 @@ __all__ = [
     "Cursor",
     "ExecutionFilter",
     "ExecutionSummary",
+    "LineFilter",
+    "LineNumber",
     "LogLine",
     "LogReader",
+    "LogWindow",
     "Page",
     "RecordsUnreachable",
     "Refused",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
 from nightferry.backend.starts import (
@@ -170,16 +171,6 @@ class StateExecution:
     attempts: int
     depth: int
     runs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line that a run wrote. ``position`` identifies and orders the lines of a backend."""
-
-    position: int
-    run: str
-    time: datetime
-    text: str
 
 
 class LogReader(Protocol):
@@ -349,6 +340,28 @@ class Backend(Protocol):
 
     def stored_notices(self, execution: str) -> list[str]:
         """Return the topic of each notice of an execution that was stored instead of sent. Empty on AWS."""
+        ...
+
+    def lines(
+        self,
+        run: TaskRun,
+        wanted: LineFilter = ALL_LINES,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        around: Place | None = None,
+        limit: int = 1000,
+        resume: str | None = None,
+    ) -> LogWindow:
+        """Return at most ``limit`` lines of a run: the last ones, or those before, after or around a place.
+
+        ``before`` and ``after`` are positions of lines. ``around`` returns half of the lines before the place, and the
+        others from it on. ``resume`` continues a search that ended at its limits.
+        """
+        ...
+
+    def count_lines(self, run: TaskRun, wanted: LineFilter = ALL_LINES) -> Mapping[Level, int] | None:
+        """Return the number of lines of each level with the filter's text; None if it would read the whole log."""
         ...
 
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:

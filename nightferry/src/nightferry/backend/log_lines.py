@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from nightferry.backend.interface import LogLine
+from nightferry.backend.log_windows import LEVELS, Level, LogLine
 from nightferry.contract import LogEvent
 
 LAST_LINES = 200
@@ -29,6 +29,12 @@ def parse_line(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) and "message" in fields else None
+
+
+def judge_level(text: str) -> Level:
+    """Return the level of a line. A line that the job runtime did not write, or of another level, counts as INFO."""
+    level = (parse_line(text) or {}).get("level")
+    return next((known for known in LEVELS if known == level), "INFO")
 
 
 def find_last_error(lines: Iterable[LogLine], stopped_at: datetime | None) -> str | None:

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from nightferry.backend import request_checks
 from nightferry.backend.interface import (
     ExecutionSummary,
-    LogLine,
     RunRequest,
     StateExecution,
     TaskRun,
     WorkflowExecution,
 )
 from nightferry.backend.log_lines import LAST_LINES, find_last_error
+from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
 from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
@@ -325,6 +325,24 @@ class LocalBackend:
             self._project.catalog.workflows.get(one.workflow) for one in due if not was_replaced(one.status, one.cause)
         ]
         return stored + [one.on_failure.topic.name for one in workflows if one is not None and one.on_failure]
+
+    def lines(
+        self,
+        run: TaskRun,
+        wanted: LineFilter = ALL_LINES,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        around: Place | None = None,
+        limit: int = 1000,
+        resume: str | None = None,  # noqa: ARG002  # a local search ends within a second
+    ) -> LogWindow:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.find_lines(run.id, wanted, before=before, after=after, around=around, limit=limit)
+
+    def count_lines(self, run: TaskRun, wanted: LineFilter = ALL_LINES) -> Mapping[Level, int]:
+        """See :class:`nightferry.backend.interface.Backend`. The counts are exact."""
+        return self.store.count_lines(run.id, wanted)
 
     def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""

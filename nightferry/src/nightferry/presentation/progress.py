@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nightferry.backend.interface import LogLine
+from nightferry.backend.log_windows import LogLine
 from nightferry.contract import LogEvent
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from nightferry.local.store.executions import Executions, HistoryDamaged
 from nightferry.local.store.file import StoreDamaged, StoreUnusable
 from nightferry.local.store.lines import Lines
+from nightferry.local.store.log_windows import LogWindows
 from nightferry.local.store.objects import FileFingerprint, Filter, KnownObject, Objects
 from nightferry.local.store.pruning import Pruning
 from nightferry.local.store.queries import Queries
@@ -45,5 +46,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Queries, StartQueries, Pruning):
+class Store(Runs, Executions, Starts, Schedules, Objects, Lines, LogWindows, Requests, Queries, StartQueries, Pruning):
     """The store's file; safe for several processes at once, each with its own ``Store``."""

@@ -133,6 +133,19 @@ class StoreFile:
             raise
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all queries in the block read the same state of the file, without a lock for writing."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    @contextmanager
     def relaxed_durability(self) -> Iterator[None]:
         """Let writes in the block return before they are on the disk.
 

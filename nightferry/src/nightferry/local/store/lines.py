@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nightferry.backend.interface import LogLine
+from nightferry.backend.log_lines import judge_level
+from nightferry.backend.log_windows import LEVELS, LogLine
 from nightferry.backend.reports import parse_report
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_time
@@ -22,7 +23,8 @@ class Lines(StoreFile):
         at = format_time(now())
         with self.relaxed_durability(), self.transaction():
             self._db.executemany(
-                "INSERT INTO log_line (run, time, text) VALUES (?, ?, ?)", ((run, at, line) for run, line in lines)
+                "INSERT INTO log_line (run, time, text, level) VALUES (?, ?, ?, ?)",
+                ((run, at, line, LEVELS.index(judge_level(line))) for run, line in lines),
             )
 
     def lines(self, runs: Sequence[str], after: int, limit: int = 1000) -> list[LogLine]:

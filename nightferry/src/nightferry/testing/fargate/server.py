@@ -7,7 +7,7 @@ moto stores the resources. This module simulates Fargate's use of them and corre
   StopTask returns before the task has stopped;
 - ECS forgets a stopped task after an hour; state changes are events in the deployment's log group, some of them
   repeated and out of order;
-- reading a log stream that does not exist is an error.
+- reading a log stream that does not exist is an error, and ``startFromHead`` has an effect.
 
 The clock determines the time: with a :class:`~nightferry.testing.FakeClock`, a task of three hours takes only as long
 as its requests. The simulation advances with each request. A process can have only one fake at a time, because moto's
@@ -36,6 +36,7 @@ from nightferry.testing.commands import CommandResult, run_command
 from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
 from nightferry.testing.fargate.deployment import deploy_schedules, deploy_topics, read_published
 from nightferry.testing.fargate.executions import SECURITY_GROUP, StartRefused, Tasks, WorkflowExecutions
+from nightferry.testing.fargate.log_events import list_newest
 from nightferry.testing.fargate.objects import Objects
 from nightferry.testing.fargate.responses import read_member, read_name, send, send_error, send_json
 from nightferry.testing.fargate.simulation import Simulation
@@ -287,6 +288,8 @@ class FakeFargate:
                     if group is not None and not set(request.get("logStreamNames", [])) <= group.streams.keys():
                         text = "The specified log stream does not exist."
                         return send_error(start_response, 400, "ResourceNotFoundException", text)
+                    if group is not None and request.get("startFromHead") is False:
+                        return send_json(start_response, list_newest(group, request))
             return self._call_moto(environ, start_response)
 
     def _call_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
