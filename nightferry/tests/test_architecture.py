@@ -37,6 +37,7 @@ ORDER = [
     ["storage"],
     ["job"],
     ["backend"],
+    ["costs"],
     ["presentation"],
     ["local.store"],
     ["local.processes"],

@@ -27,7 +27,7 @@ from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.placement import Placement, read_placement
 from nightferry.aws.runs.queries import RunQueries
-from nightferry.aws.runs.runs import parse_run
+from nightferry.aws.runs.runs import measure_run, parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
@@ -53,6 +53,7 @@ from nightferry.backend.reports import (
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.starts import ALL_STARTS, NotKnown, Start, StartFilter
 from nightferry.backend.state_history import state_history
+from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, format_replacement, parse_arn_id
@@ -298,6 +299,11 @@ class AwsBackend:
         found = {run.id: run for run in runs}
         not_stopped = [id for id, run in found.items() if run.status != "STOPPED"]
         return list({**found, **(self._describe(not_stopped) if not_stopped else {})}.values())
+
+    def usage(self, since: datetime, *, task: str | None = None, limit: int = 1000) -> list[RunUsage]:
+        """See :class:`nightferry.backend.interface.Backend`. Neither ECS nor its events have peaks of memory."""
+        runs = self._queries.find(RunFilter(task=task, since=since), None, limit)
+        return [usage for run in runs if (usage := measure_run(run)) is not None]
 
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20

@@ -22,6 +22,7 @@ from nightferry.backend.starts import (
     Start,
     StartFilter,
 )
+from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
@@ -281,6 +282,10 @@ class Backend(Protocol):
 
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """Return the number of runs of the filter, counted up to ``limit``."""
+        ...
+
+    def usage(self, since: datetime, *, task: str | None = None, limit: int = 1000) -> list[RunUsage]:
+        """Return what the last ``limit`` ended runs used that were requested from ``since`` on, newest first."""
         ...
 
     def executions(

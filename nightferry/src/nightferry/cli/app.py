@@ -93,6 +93,11 @@ class Verbs(VerbGroup):
                 "simulate:simulate",
                 "Simulate the schedules of an environment, and report their starts and overlaps.",
             ),
+            (
+                "costs",
+                "costs:costs",
+                "Estimate what a month of an environment costs on AWS, with x86 and Arm.",
+            ),
         ),
         *_make_panel(
             "Develop",

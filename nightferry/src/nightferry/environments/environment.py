@@ -13,6 +13,9 @@ It is read from ``environments/NAME.toml``::
     [engine]                             # local backend only: limits and retention, see environments.engine_settings
     concurrency = 8
 
+    [costs]                              # prices of nightferry costs, see environments.cost_settings
+    logs_gb = 0.5
+
     [notices.failures]                   # recipients of a topic's notices, see environments.recipients
     emails = ["on-call@example.gov"]
 
@@ -30,19 +33,24 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments import setting_checks, toml_text
 from nightferry.environments.aws_settings import AwsSettings
+from nightferry.environments.cost_settings import CostSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.recipients import Recipients
 from nightferry.environments.toml_text import NotToml
 from nightferry.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "settings", "notices", "engine", "aws")
+_KEYS = ("backend", "settings", "notices", "engine", "costs", "aws")
 _BACKENDS = ("local", "aws")
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Environment:
     engine: EngineSettings = field(default_factory=EngineSettings)
     notices: Mapping[str, Recipients] = field(default_factory=dict)
     """The recipients by topic. A topic that the file does not mention has none."""
+    costs: CostSettings = field(default_factory=CostSettings)
 
     def locate(self, *keys: str) -> str:
         """Return ``file:line`` of a key, or of the table that contains it, for messages."""
@@ -132,7 +141,8 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     aws = _parse_aws(document.get("aws"), catalog, file, text) if backend == "aws" else None
     engine = _parse_engine(document.get("engine", {}), backend, file, text)
     notices = _parse_notices(document.get("notices", {}), catalog, file, text)
-    return Environment(name, backend, settings, file, aws, text, engine, notices)
+    costs = _parse_table(CostSettings, "costs", document.get("costs", {}), file, text)
+    return Environment(name, backend, settings, file, aws, text, engine, notices, costs)
 
 
 def _parse_notices(table: Any, catalog: Catalog, file: Path, text: str) -> dict[str, Recipients]:
@@ -168,8 +178,6 @@ def _parse_notices(table: Any, catalog: Catalog, file: Path, text: str) -> dict[
 
 
 def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
-    from pydantic import ValidationError
-
     if table and backend != "local":
         raise _make_error(
             file,
@@ -177,19 +185,27 @@ def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSett
             ("engine",),
             "[engine] applies to the local backend only; remove it, because this environment is on AWS.",
         )
+    return _parse_table(EngineSettings, "engine", table, file, text)
+
+
+def _parse_table(model: type[_Settings], name: str, table: Any, file: Path, text: str) -> _Settings:
+    """Return the settings of a table without tables in it."""
+    from pydantic import ValidationError
+
     try:
-        return EngineSettings.model_validate(table)
+        return model.model_validate(table)
     except ValidationError as invalid:
         first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        key = ".".join(("engine", *(str(part) for part in first["loc"])))
+        key = ".".join((name, *(str(part) for part in first["loc"])))
+        short = key.partition(".")[2]
         if first["type"] == "extra_forbidden":
-            known = EngineSettings.model_fields
-            problem = f"unknown key '{key}'.{_suggest_key(key[7:], known)} Keys of [engine]: {', '.join(known)}."
+            known = model.model_fields
+            problem = f"unknown key '{key}'.{_suggest_key(short, known)} Keys of [{name}]: {', '.join(known)}."
         else:
-            field = EngineSettings.model_fields.get(key[7:])
+            field = model.model_fields.get(short)
             meaning = "" if field is None else f" {field.description}"
             problem = f"'{key}' = {first['input']!r}: {first['msg']}.{meaning}"
-        raise _make_error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
+        raise _make_error(file, text, (name, *(str(part) for part in first["loc"])), problem) from None
 
 
 def _parse_aws(table: Any, catalog: Catalog, file: Path, text: str) -> AwsSettings:

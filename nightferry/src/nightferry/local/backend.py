@@ -25,6 +25,7 @@ from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, 
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
 from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
 from nightferry.backend.state_history import state_history
+from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
 from nightferry.contract import LogEvent, StopCode, was_replaced
@@ -260,6 +261,10 @@ class LocalBackend:
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.count_runs(wanted, limit=limit)
+
+    def usage(self, since: datetime, *, task: str | None = None, limit: int = 1000) -> list[RunUsage]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.usage(since, task=task, limit=limit)
 
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20

@@ -8,6 +8,8 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from nightferry.backend.interface import RunStatus, TaskRun
+from nightferry.backend.queries import judge_run
+from nightferry.backend.usage import RunUsage
 from nightferry.contract import (
     ATTEMPT_VARIABLE,
     EXECUTION_VARIABLE,
@@ -64,6 +66,21 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         cpu=_parse_size(overrides.get("cpu")),
         memory=_parse_size(overrides.get("memory")),
         attempt=_parse_size(variables.get(ATTEMPT_VARIABLE)) or 1,
+    )
+
+
+def measure_run(run: TaskRun) -> RunUsage | None:
+    """Return what an ended run used; None for an open one."""
+    if run.status != "STOPPED":
+        return None
+    ran = run.stopped_at - run.started_at if run.started_at and run.stopped_at else None
+    return RunUsage(
+        run=run.id,
+        task=run.task,
+        outcome=judge_run(run.status, run.exit_code, run.stop_code),
+        created_at=run.created_at,
+        seconds=None if ran is None else max(ran.total_seconds(), 0),
+        execution=run.execution,
     )
 
 

@@ -15,6 +15,7 @@ from nightferry.catalog.declarations import PostgresService
 from nightferry.catalog.references import Reference
 from nightferry.cli.terminal.output import echo
 from nightferry.environments.aws_settings import AwsSettings
+from nightferry.environments.cost_settings import CostSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
@@ -116,6 +117,7 @@ def render_local_file(catalog: Catalog) -> str:
     lines += ["", "# Limits and retention of the local engine.", "[engine]"]
     for key, field in EngineSettings.model_fields.items():
         lines += [f"# {field.description}", f"# {key} = {_format_default(field.default)}"]
+    lines += ["", *_render_costs()]
     return "\n".join(lines) + "\n"
 
 
@@ -136,7 +138,16 @@ def render_file(catalog: Catalog, name: str) -> str:
         *_render_settings(catalog),
         *_render_recipients(catalog),
     ]
-    return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + "\n" + _TABLES
+    costs = "\n".join(_render_costs())
+    return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + f"\n{_TABLES}\n{costs}\n"
+
+
+def _render_costs() -> Iterator[str]:
+    yield "# Prices in U.S. dollars that replace those of nightferry costs: of other regions, or with discounts."
+    yield "# [costs]"
+    for key, field in CostSettings.model_fields.items():
+        example = '"us-east-1"' if key == "region" else "0.0"
+        yield f"# {key} = {example}  # {field.description}"
 
 
 def _render_settings(catalog: Catalog) -> Iterator[str]:

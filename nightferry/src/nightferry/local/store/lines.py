@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,10 +22,18 @@ class Lines(StoreFile):
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
         """Add lines as (run, text). They are durable after the next commit outside ``relaxed_durability``."""
         at = format_time(now())
+        added = list(lines)
+        sizes: Counter[str] = Counter()
+        for run, text in added:
+            sizes[run] += len(text.encode(errors="surrogatepass"))
         with self.relaxed_durability(), self.transaction():
             self._db.executemany(
                 "INSERT INTO log_line (run, time, text, level) VALUES (?, ?, ?, ?)",
-                ((run, at, line, LEVELS.index(judge_level(line))) for run, line in lines),
+                ((run, at, line, LEVELS.index(judge_level(line))) for run, line in added),
+            )
+            self._db.executemany(
+                "UPDATE run SET log_bytes = coalesce(log_bytes, 0) + ? WHERE id = ?",
+                [(size, run) for run, size in sizes.items()],
             )
 
     def lines(self, runs: Sequence[str], after: int, limit: int = 1000) -> list[LogLine]:

@@ -16,10 +16,12 @@ from typing import TypeVar
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, Report, ReportFilter, parse_report
+from nightferry.backend.usage import RunUsage
+from nightferry.contract import LogEvent
 from nightferry.local.store.executions import parse_summary
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.runs import parse_run
-from nightferry.local.store.times import format_time, parse_time
+from nightferry.local.store.times import format_time, parse_optional_time, parse_time
 
 EXAMINED = 100_000
 """The number of entries that a search for text examines before it returns the part that it has."""
@@ -54,6 +56,18 @@ class Queries(StoreFile):
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """Return the number of runs, counted up to ``limit``."""
         return self._count(_query_runs(wanted, None), limit)
+
+    def usage(self, since: datetime, *, task: str | None = None, limit: int = 1000) -> list[RunUsage]:
+        """Return what the last ended runs used, newest first."""
+        equal = "" if task is None else "task = ? AND "
+        rows = self._db.execute(
+            "SELECT run.id, task, outcome, created_at, started_at, stopped_at, execution, log_bytes,"
+            " json_extract(data, '$.peak_memory_bytes') AS peak_memory"
+            " FROM run LEFT JOIN run_event ON run_event.run = run.id AND run_event.event = ?"
+            f" WHERE {equal}created_at >= ? AND outcome <> 'open' ORDER BY created_at DESC, id DESC LIMIT ?",
+            (str(LogEvent.ENDED), *([] if task is None else [task]), format_time(since), limit),
+        )
+        return [_parse_usage(row) for row in rows]
 
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
@@ -102,6 +116,21 @@ class Queries(StoreFile):
             f"SELECT coalesce(sum(matches), 0), count(*) FROM ({rows})", (*query.texts, *query.values, examined + 1)
         ).fetchone()
         return Count(min(number, limit), seen <= examined and number <= limit)
+
+
+def _parse_usage(row: sqlite3.Row) -> RunUsage:
+    started, stopped = parse_optional_time(row["started_at"]), parse_optional_time(row["stopped_at"])
+    peak = row["peak_memory"]
+    return RunUsage(
+        run=row["id"],
+        task=row["task"],
+        outcome=row["outcome"],
+        created_at=parse_time(row["created_at"]),
+        seconds=max((stopped - started).total_seconds(), 0) if started and stopped else None,
+        execution=row["execution"],
+        peak_memory=peak if isinstance(peak, int) else None,
+        log_bytes=row["log_bytes"],
+    )
 
 
 def _query_runs(wanted: RunFilter, before: Cursor | None) -> _Query:
