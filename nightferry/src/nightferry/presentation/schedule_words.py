@@ -1,13 +1,14 @@
 """Schedule expressions in words, such as "every day at 20:30".
 
-The words say exactly what the expression matches. ``tests/presentation/test_schedule_words.py`` reads the words back and
-compares the times that they describe with those of the expression.
+The words describe exactly what the expression matches: ``tests/presentation/test_schedule_words.py`` reads them back,
+and compares their times with those of the expression.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from nightferry.schedules.expressions import (
     YEARS,
@@ -148,7 +149,7 @@ def _end_ordinal(number: int) -> str:
 
 def _find_step(numbers: Sequence[int]) -> int | None:
     """Return the distance above 1 between many numbers at equal distances, or None."""
-    distances = {later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)}
+    distances = {later - earlier for earlier, later in pairwise(numbers)}
     return distances.pop() if len(numbers) >= _LONG and len(distances) == 1 and distances != {1} else None
 
 

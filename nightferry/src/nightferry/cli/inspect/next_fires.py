@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
 
-from nightferry.catalog.declarations import Schedule
-from nightferry.catalog.references import substitute
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import Terminal, print_rows
@@ -19,25 +14,10 @@ from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
+from nightferry.presentation.schedules import Upcoming, describe_skipped, find_upcoming, resolve_schedule
 from nightferry.presentation.times import TIME_FORMATS, parse_time
-from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
 
 _TIME_FORMAT = "%a %Y-%m-%d %H:%M"
-
-
-@dataclass(frozen=True)
-class _Upcoming:
-    """A schedule's next fire, which is None if the schedule never fires again.
-
-    ``skipped`` describes the earlier local times that a clock change skips: the first, the last, and their number.
-    """
-
-    schedule: Schedule
-    expression: str
-    enabled: bool
-    fire: Occurrence | None
-    skipped: tuple[datetime, datetime, int] | None
-    note: str
 
 
 def next_fires(
@@ -67,50 +47,16 @@ def next_fires(
         raise UnknownName("schedule", schedule, declared)
     start = get_clock().now() if at is None else parse_time("--at", at)
     first_seen = read_first_seen(project, environment)
-    found: list[_Upcoming] = []
+    found: list[Upcoming] = []
     for name in [schedule] if schedule else list(declared):
-        one = declared[name]
-        expression = substitute(one.expression, lambda reference: environment.settings[reference.name])
-        enabled = substitute(one.enabled, lambda reference: environment.settings[reference.name]) == "true"
-        rate_from = first_seen.get(name)
-        found += _find_upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
+        found += find_upcoming(resolve_schedule(declared[name], environment, first_seen.get(name)), start, count)
     if as_json:
         print_json([_to_json(one) for one in found if one.fire is not None])
         return
     _print(found, env)
 
 
-def _find_upcoming(
-    schedule: Schedule,
-    text: str,
-    expression: Expression,
-    enabled: bool,
-    after: datetime,
-    rate_from: datetime | None,
-    count: int,
-) -> list[_Upcoming]:
-    start, note = schedule.start, ""
-    if isinstance(expression, Rate) and start is None:
-        start, note = (after, "counted from now") if rate_from is None else (rate_from, "")
-        if note and schedule.via == "scheduler":
-            note += "; the first fire is at its creation"
-    found: list[_Upcoming] = []
-    skipped: tuple[datetime, datetime, int] | None = None
-    for one in iterate_occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
-        if one.fires:
-            found.append(_Upcoming(schedule, text, enabled, one, skipped, note))
-            skipped = None
-            if len(found) == count:
-                return found
-        else:
-            skipped = (
-                (one.local_time, one.local_time, 1) if skipped is None else (skipped[0], one.local_time, skipped[2] + 1)
-            )
-    found.append(_Upcoming(schedule, text, enabled, None, skipped, ""))
-    return found
-
-
-def _print(found: list[_Upcoming], env: str) -> None:
+def _print(found: list[Upcoming], env: str) -> None:
     """Print the fires grouped by schedule on a terminal, and one per line in a pipe."""
     console = Terminal()
     if not found:
@@ -119,37 +65,35 @@ def _print(found: list[_Upcoming], env: str) -> None:
     for one in found:
         schedule = one.schedule
         if console.is_terminal and schedule.name != previous:
-            off = "" if one.enabled else f"  disabled in {env}"
+            off = "" if schedule.enabled else f"  disabled in {env}"
             console.print(Text(previous and "\n").append(schedule.name, style="bold"), end="")
-            console.print(Text(f"  {one.expression}  {schedule.timezone}{off}"), soft_wrap=True)
+            console.print(Text(f"  {schedule.text}  {schedule.declared.timezone}{off}"), soft_wrap=True)
             previous = schedule.name
         for local, utc, note in _format_rows(one):
             if console.is_terminal:
                 line = f"  {local:<24}  {f'{utc} UTC' if utc != '-' else '':<24}  {note}"
                 console.print(Text(line.rstrip()), soft_wrap=True)
             else:
-                off = "" if one.enabled else f"disabled in {env}"
+                off = "" if schedule.enabled else f"disabled in {env}"
                 notes = "; ".join(filter(None, [note, off]))
-                print_rows(console, [(schedule.name, local, schedule.timezone, utc, notes)])
+                print_rows(console, [(schedule.name, local, schedule.declared.timezone, utc, notes)])
 
 
-def _format_rows(one: _Upcoming) -> list[tuple[str, str, str]]:
+def _format_rows(one: Upcoming) -> list[tuple[str, str, str]]:
     """Return rows of local time, UTC and a note, with "-" for a missing time."""
     rows = []
     if one.skipped is not None:
-        first, last, times = one.skipped
-        until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME_FORMAT}}"
-        count = "" if times == 1 else f" ({times} times)"
-        rows.append((f"{first:{_TIME_FORMAT}}{until}", "-", f"skipped: clocks go forward{count}"))
+        times, reason = describe_skipped(one.skipped, _TIME_FORMAT)
+        rows.append((times, "-", reason))
     if one.fire is None:
         return [*rows, ("-", "-", "no further fires")]
-    local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
+    local = one.fire.instant.astimezone(one.schedule.zone)
     repeated = "first of two: clocks go back" if one.fire.change == "repeated" else ""
     note = "; ".join(filter(None, [repeated, one.note]))
     return [*rows, (f"{local:{_TIME_FORMAT} %Z}", f"{one.fire.instant:{_TIME_FORMAT}}", note)]
 
 
-def _to_json(one: _Upcoming) -> dict[str, Any]:
+def _to_json(one: Upcoming) -> dict[str, Any]:
     assert one.fire is not None
     skipped = None
     if one.skipped is not None:
@@ -157,11 +101,11 @@ def _to_json(one: _Upcoming) -> dict[str, Any]:
         skipped = {"first": first.isoformat(), "last": last.isoformat(), "times": times}
     return {
         "schedule": one.schedule.name,
-        "expression": one.expression,
-        "timezone": one.schedule.timezone,
-        "enabled": one.enabled,
+        "expression": one.schedule.text,
+        "timezone": one.schedule.declared.timezone,
+        "enabled": one.schedule.enabled,
         "utc": one.fire.instant.isoformat(),
-        "local": one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone)).isoformat(),
+        "local": one.fire.instant.astimezone(one.schedule.zone).isoformat(),
         "repeated": one.fire.change == "repeated",
         "skipped": skipped,
     }

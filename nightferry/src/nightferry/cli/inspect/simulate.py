@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.backend.queries import RunFilter
 from nightferry.catalog.declarations import Task
-from nightferry.catalog.references import Reference, substitute
-from nightferry.cli.inspect.simulation_report import Durations, print_simulation, print_simulation_json
+from nightferry.cli.inspect.simulation_report import print_simulation, print_simulation_json
 from nightferry.cli.terminal.options import AsJson, Env, open_backend
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.clock import get_clock
-from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.presentation.schedules import resolve_schedule
+from nightferry.presentation.simulation import RUNS_PER_TASK, Durations, list_policies, plan_schedules
 from nightferry.presentation.times import TIME_FORMATS, parse_time
-from nightferry.schedules.durations import Length, Span, measure_workflow
-from nightferry.schedules.expressions import Rate, parse
-from nightferry.schedules.simulation import Planned
 from nightferry.schedules.simulation import simulate as run_simulation
-
-MAX_RUNS = 100  # runs of each task from which its duration is estimated
 
 
 def simulate(
@@ -51,9 +44,13 @@ def simulate(
     begin = get_clock().now().replace(microsecond=0) if since is None else parse_time("--from", since)
     history = _History(project, env)
     durations = Durations(project.catalog.tasks, history, percentile)
-    planned, disabled = _plan_schedules(project, environment, durations)
-    rules = {task.name: task.overlap for task in project.catalog.tasks.values()}
-    simulation = run_simulation(planned, rules, begin, begin + timedelta(days=days))
+    first_seen = read_first_seen(project, environment)
+    schedules = [
+        resolve_schedule(one, environment, first_seen.get(name)) for name, one in project.catalog.schedules.items()
+    ]
+    disabled = [schedule.name for schedule in schedules if not schedule.enabled]
+    planned = plan_schedules(project.catalog, schedules, durations)
+    simulation = run_simulation(planned, list_policies(project.catalog), begin, begin + timedelta(days=days))
     if as_json:
         print_simulation_json(simulation, durations, disabled, history.unknown)
     else:
@@ -77,37 +74,7 @@ class _History:
             return []
         try:
             self._backend = self._backend or open_backend(self._project, self._env)
-            return list(self._backend.runs(RunFilter(task=task.name), limit=MAX_RUNS))
+            return list(self._backend.runs(RunFilter(task=task.name), limit=RUNS_PER_TASK))
         except NightferryError as error:
             self.unknown = str(error)
             return []
-
-
-def _plan_schedules(
-    project: Project, environment: Environment, durations: Callable[[str], timedelta]
-) -> tuple[list[Planned], list[str]]:
-    """Return the enabled schedules, and the names of the disabled ones."""
-
-    def resolve(reference: Reference) -> str:
-        return environment.settings[reference.name]
-
-    catalog, first_seen = project.catalog, read_first_seen(project, environment)
-    planned, disabled = [], []
-    for schedule in catalog.schedules.values():
-        if substitute(schedule.enabled, resolve) != "true":
-            disabled.append(schedule.name)
-            continue
-        if schedule.kind == "workflow":
-            overlap = catalog.workflows[schedule.target].overlap
-            length = measure_workflow(catalog.workflows[schedule.target].definition, durations)
-        else:
-            overlap = catalog.tasks[schedule.target].overlap
-            total = durations(schedule.target)
-            length = Length(total, (Span(schedule.target, timedelta(), total),))
-        expression = parse(substitute(schedule.expression, resolve))
-        start = schedule.start
-        if isinstance(expression, Rate) and start is None:
-            start = first_seen.get(schedule.name)
-        zone = ZoneInfo(schedule.timezone)
-        planned.append(Planned(schedule.name, schedule.target, expression, zone, overlap, length, start, schedule.end))
-    return planned, disabled

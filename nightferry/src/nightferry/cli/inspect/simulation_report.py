@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
 from datetime import UTC, timedelta, tzinfo
-from statistics import quantiles
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.backend.interface import TaskRun
-from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect import timeline
 from nightferry.cli.terminal.options import print_json
 from nightferry.cli.terminal.output import Terminal
 from nightferry.presentation.durations import format_duration
-from nightferry.schedules.expressions import Occurrence
+from nightferry.presentation.simulation import (
+    Durations,
+    describe_clock_changes,
+    describe_overlaps,
+    simulation_to_json,
+)
 from nightferry.schedules.simulation import SimulatedStart, Simulation
 
 _MAX_NAME_WIDTH = 24  # characters of a schedule's name
 _MAX_CLOCK_CHANGES = 5  # lines about clock changes
-
-
-class Durations:
-    """The expected duration of each task, computed once, and its source."""
-
-    def __init__(self, tasks: Mapping[str, Task], history: Callable[[Task], list[TaskRun]], percentile: int) -> None:
-        self._tasks = tasks
-        self._history = history
-        self._percentile = percentile
-        self.known: dict[str, tuple[timedelta, str]] = {}
-
-    def __call__(self, task: str) -> timedelta:
-        """Return the expected duration of the task."""
-        if task not in self.known:
-            self.known[task] = self._find(self._tasks[task])
-        return self.known[task][0]
-
-    def _find(self, task: Task) -> tuple[timedelta, str]:
-        ended = [run for run in self._history(task) if run.succeeded and run.started_at and run.stopped_at]
-        took = [(run.stopped_at - run.started_at).total_seconds() for run in ended if run.stopped_at and run.started_at]
-        if took:
-            seconds = took[0] if len(took) == 1 else quantiles(took, n=100, method="inclusive")[self._percentile - 1]
-            of = "median" if self._percentile == 50 else f"percentile {self._percentile}"
-            return timedelta(seconds=max(seconds, 0)), f"{of} of {len(took)} runs" if len(took) > 1 else "its one run"
-        if task.expected is not None:
-            return task.expected, "expected duration: no runs"
-        return task.time_limit, "time limit: no runs"
 
 
 def print_simulation(simulation: Simulation, durations: Durations, disabled: list[str], env: str, unknown: str) -> None:
@@ -138,41 +112,20 @@ def _format_length(time: timedelta) -> str:
 
 def _print_overlaps(console: Console, simulation: Simulation, zone: tzinfo) -> None:
     """Print each kind of overlap once, with its number and its first time."""
-    found: dict[str, list[SimulatedStart]] = defaultdict(list)
-    for start in simulation.starts:
-        name = start.planned.name
-        match start.outcome:
-            case "skipped":
-                found[f"{name} is skipped: {start.planned.target} is still running"].append(start)
-            case "waits":
-                found[f"{name} waits: {start.planned.target} is still running"].append(start)
-            case "replaced":
-                found[f"{name} is stopped by the next start of {start.planned.target}"].append(start)
-        for other in sorted(start.meets):
-            same = other == start.planned.target
-            text = f"overlaps another run of {other}" if same else f"runs a task at the same time as {other}"
-            found[f"{name} {text}"].append(start)
+    found = describe_overlaps(simulation.starts)
     if found:
         console.print("\nOverlaps", style="bold")
-    for text, starts in found.items():
-        first = timeline.to_local_time(starts[0].fire, zone)
-        times = "once" if len(starts) == 1 else f"{len(starts)} times"
-        console.print(Text(f"  {text}: {times}, first {first:%a %Y-%m-%d %H:%M}"))
+    for one in found:
+        first = timeline.to_local_time(one.starts[0].fire, zone)
+        console.print(Text(f"  {one.text}: {one.number}, first {first:%a %Y-%m-%d %H:%M}"))
 
 
 def _print_clock_changes(console: Console, simulation: Simulation) -> None:
-    lines = []
-    for name, occurrences in simulation.clock_changes.items():
-        zone = next(planned.zone for planned in simulation.planned if planned.name == name)
-        days: dict[tuple[str, object], list[Occurrence]] = defaultdict(list)
-        for one in occurrences:
-            days[(one.change, one.local_time.date())].append(one)
-        for (change, _), ones in days.items():
-            times = f"{ones[0].local_time:%a %Y-%m-%d %H:%M}" + (
-                f"…{ones[-1].local_time:%H:%M}" if len(ones) > 1 else ""
-            )
-            effect = "skipped: no start" if change == "skipped" else "repeated: starts the first time only"
-            lines.append(f"  {name}: {times} in {zone}, {effect}")
+    zones = {planned.name: planned.zone for planned in simulation.planned}
+    lines = [
+        f"  {one.schedule}: {one} in {zones[one.schedule]}, {one.effect}"
+        for one in describe_clock_changes(simulation.clock_changes)
+    ]
     if lines:
         console.print("\nClock changes", style="bold")
     for text in lines[:_MAX_CLOCK_CHANGES]:
@@ -182,46 +135,5 @@ def _print_clock_changes(console: Console, simulation: Simulation) -> None:
 
 
 def print_simulation_json(simulation: Simulation, durations: Durations, disabled: list[str], unknown: str) -> None:
-    """Print the simulation as JSON: durations in seconds, times in UTC, local times in the schedule's time zone."""
-    print_json(
-        {
-            "from": simulation.since,
-            "until": simulation.until,
-            "schedules": [
-                {
-                    "schedule": one.name,
-                    "starts": one.starts,
-                    "busy_seconds": one.busy.total_seconds(),
-                    "overlaps": one.overlaps,
-                    "skipped": one.skipped,
-                    "waited": one.waited,
-                    "replaced": one.replaced,
-                    "latest_end": None if one.latest is None else one.latest.end,
-                }
-                for one in simulation.summarize()
-            ],
-            "switched_off": disabled,
-            "history_unknown": unknown or None,
-            "starts": [
-                {
-                    "schedule": one.planned.name,
-                    "target": one.planned.target,
-                    "fire": one.fire,
-                    "begin": None if one.outcome == "skipped" else one.begin,
-                    "end": None if one.outcome == "skipped" else one.end,
-                    "outcome": one.outcome,
-                    "meets": sorted(one.meets),
-                }
-                for one in simulation.starts
-            ],
-            "clock_changes": [
-                {"schedule": name, "local": one.local_time, "change": one.change}
-                for name, occurrences in simulation.clock_changes.items()
-                for one in occurrences
-            ],
-            "durations": {
-                task: {"seconds": length.total_seconds(), "source": source}
-                for task, (length, source) in durations.known.items()
-            },
-        }
-    )
+    """Print the simulation as JSON."""
+    print_json(simulation_to_json(simulation, durations, disabled, unknown))
