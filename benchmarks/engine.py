@@ -91,7 +91,7 @@ def _measure_chain(
         started = time.perf_counter()
         resources = Integrations(store, catalog, folder / name, resolve=dict, launch=_do_nothing, stop=_do_nothing)
         with ThreadPoolExecutor(1) as threads:
-            asyncio.run(Executor(store, record, resources, threads, catalog.privacy).run())
+            asyncio.run(Executor(store, record, resources, threads, catalog.privacy, asyncio.Lock()).run())
         engine_times.append(time.perf_counter() - started)
         ended = store.execution(id)
         assert ended is not None

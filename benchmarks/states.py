@@ -132,7 +132,7 @@ def _measure_durable(definition: dict[str, Any], data: Any) -> float:
         assert record is not None
         started = time.perf_counter()
         with ThreadPoolExecutor(1) as threads:
-            asyncio.run(Executor(store, record, resources, threads, catalog.privacy).run())
+            asyncio.run(Executor(store, record, resources, threads, catalog.privacy, asyncio.Lock()).run())
         seconds = time.perf_counter() - started
         ended = store.execution("e")
         assert ended is not None

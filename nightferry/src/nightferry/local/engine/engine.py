@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ from nightferry.local.store import RunRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
 
 POLL_SECONDS = 0.1  # between two checks for writes by other processes
+_STARTING_SECONDS = 0.05  # after which a poll leaves further starts to the next one, however many are queued
+_THREADS = 16  # that compute steps; with more, the event loop would wait longer for the interpreter's lock
 _BUSY_TIMEOUT_SECONDS = 0.2  # maximum time that a write blocks the engine while another process writes
 
 _log = logging.getLogger("nightferry.engine")
@@ -105,7 +108,8 @@ class Engine:
         self._settings = environment.engine
         self._services = services
         self._executors: dict[str, Executor] = {}
-        self._threads = ThreadPoolExecutor(environment.engine.executions, thread_name_prefix="execution")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="execution")
+        self._saving = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._forwarded_stops: set[str] = set()
         self._wake = asyncio.Event()
@@ -181,6 +185,7 @@ class Engine:
             self._start_ready()
 
     def _start_ready(self) -> None:
+        end = time.monotonic() + _STARTING_SECONDS
         active: set[str] = set()
         awaited: set[str] | None = None
         for id, workflow in self._store.open_workflows():  # the oldest first
@@ -200,11 +205,17 @@ class Engine:
             record = self._store.execution(id)
             assert record is not None
             self._executors[id] = executor = Executor(
-                self._store, record, self._resources, self._threads, self._catalog.privacy
+                self._store, record, self._resources, self._threads, self._catalog.privacy, self._saving
             )
             self._begin(id, executor.run())
+            if time.monotonic() > end:
+                self._wake.set()
+                break
         for run in self._admission.admit():
             self._begin(run.run.id, self._launcher.run(run))
+            if time.monotonic() > end:
+                self._wake.set()
+                break
 
     def _begin(self, id: str, work: Coroutine[Any, Any, None]) -> None:
         self._running[id] = task = asyncio.create_task(work)

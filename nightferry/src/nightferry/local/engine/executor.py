@@ -43,7 +43,11 @@ _POLL_SECONDS = 5.0  # between two reads of the clock while an execution waits f
 
 
 class Executor:
-    """The executor of one execution. ``resources`` runs its tasks; ``threads`` compute its steps."""
+    """The executor of one execution. ``resources`` runs its tasks; ``threads`` compute its steps.
+
+    All executors share the lock ``saving``. It lets one step be stored in each iteration of the event loop, so that the
+    commits of a thousand executions do not delay a scheduled start or a response.
+    """
 
     def __init__(
         self,
@@ -52,12 +56,14 @@ class Executor:
         resources: Integrations,
         threads: ThreadPoolExecutor,
         privacy: Privacy,
+        saving: asyncio.Lock,
     ) -> None:
         self._store = store
         self._record = record
         self._resources = resources
         self._threads = threads
         self._privacy = privacy
+        self._saving = saving
         self._inbox: asyncio.Queue[tuple[str, Outcome] | str] = asyncio.Queue()
         self._written = 0
 
@@ -105,7 +111,9 @@ class Executor:
         """Advance the machine, record the events, then execute the commands."""
         step = await self._compute(_compute_step, machine)
         if step.events:
-            await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
+            async with self._saving:
+                await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
+                await asyncio.sleep(0)
             self._written += len(step.events)
         for command in step.commands:
             await self._execute(command)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.catalog import Catalog
@@ -37,7 +38,7 @@ MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
 _RETRY_DELAY = timedelta(seconds=10)  # after a start that failed
 _POLL_SECONDS = 0.25  # between two reads of the clock, which may jump
 MAX_CAUGHT_UP = 2000  # starts with catch_up = all: a day of a schedule that fires each minute
-_BATCH_STARTS = 100  # starts in one transaction with catch_up = all
+_BATCH_STARTS = 20  # starts at once with catch_up = all, of all schedules; the event loop runs between two batches
 _MAX_COUNTED = 10_000  # missed fires that are counted exactly
 
 _log = logging.getLogger("nightferry.engine")
@@ -53,6 +54,7 @@ class _ActiveSchedule:
     record: ScheduleRecord
     due: datetime | None = None
     retry_at: datetime = _LONG_AGO
+    catching_up: bool = False  # with catch_up = all, after the oldest missed fires were dropped
 
     def __post_init__(self) -> None:
         self.due = self.find_next(self.record.decided_until)
@@ -114,14 +116,17 @@ class Scheduler:
         self._environment = environment
         self._active: dict[str, _ActiveSchedule] = {}
         self._last_tick: datetime | None = None
+        self._batch_left = 0  # starts for missed fires that this tick may still make
         self.lateness: float = 0.0
         """The delay in seconds of the last start that was not missed."""
 
     async def run(self) -> None:
         """Process due fires until canceled."""
         while True:
+            began = monotonic()
             more = await retry_while_locked(self.tick)
-            await asyncio.sleep(0 if more else _POLL_SECONDS)
+            spent = monotonic() - began
+            await asyncio.sleep(min(spent, _POLL_SECONDS) if more else _POLL_SECONDS)  # half of the time is for others
 
     def next_fires(self) -> list[tuple[datetime, str]]:
         """Return the next fire of each enabled schedule, earliest first."""
@@ -141,16 +146,21 @@ class Scheduler:
             self._handle_clock_jump(time)
         self._last_tick = time
         more = False
-        for watched in self._active.values():
-            if watched.due is not None and watched.due <= time and time >= watched.retry_at:
-                try:
-                    more = self._fire(watched, time) or more
-                except StoreDamaged:
-                    raise
-                except NightferryError as error:  # for example, if a service whose address is needed does not start
-                    watched.retry_at = time + _RETRY_DELAY
-                    self._log_failure(watched, error)
+        self._batch_left = _BATCH_STARTS
+        for watched in self._find_due(time):
+            try:
+                more = self._fire(watched, time) or more
+            except StoreDamaged:
+                raise
+            except NightferryError as error:  # for example, if a service whose address is needed does not start
+                watched.retry_at = time + _RETRY_DELAY
+                self._log_failure(watched, error)
         return more
+
+    def _find_due(self, time: datetime) -> list[_ActiveSchedule]:
+        """Return the schedules with due fires, the oldest first, so that all of them catch up."""
+        due = [(one.due, one) for one in self._active.values() if one.due is not None and time >= one.retry_at]
+        return [one for at, one in sorted(due, key=lambda found: found[0]) if at <= time]
 
     # ── schedules ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,13 +215,18 @@ class Scheduler:
         missed_until = self._find_last_missed(watched, time)
         starts: list[StartRecord] = []
         until = time
+        catching_up = missed_until is not None and watched.declared.catch_up == "all"
+        if catching_up and not self._batch_left:
+            return True
         with self._store.transaction():
-            if missed_until is not None and watched.declared.catch_up == "all":
-                starts += self._drop_oldest(watched, missed_until)
-                fires = list(islice(watched.iterate_fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
+            if missed_until is not None and catching_up:
+                starts += [] if watched.catching_up else self._drop_oldest(watched, missed_until)
+                fires = watched.iterate_fires(watched.record.decided_until, missed_until)
+                batch = list(islice(fires, self._batch_left))
+                self._batch_left -= len(batch)
                 note = "Started late because of catch_up = all."
-                starts += [self._starter.start(self._make_start_request(watched, fire, note)) for fire in fires]
-                until = fires[-1]
+                starts += [self._starter.start(self._make_start_request(watched, fire, note)) for fire in batch]
+                until = batch[-1]
             else:
                 if missed_until is not None:
                     starts.append(self._record_missed(watched, missed_until))
@@ -220,6 +235,7 @@ class Scheduler:
             record = replace(watched.record, decided_until=until)
             self._store.save_schedule(record)
         watched.record = record
+        watched.catching_up = catching_up
         watched.due = watched.find_next(until)
         for start in starts:
             self._log_start(start, time)
