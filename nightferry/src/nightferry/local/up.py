@@ -119,7 +119,9 @@ async def _serve(
         project, environment, f"http://{HOST}:{listener.getsockname()[1]}", engine, scheduler, services, starter
     )
     metrics = Metrics(engine.store, project.catalog, scheduler, engine.count_running)
-    health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
+    health = Health(
+        project.state, environment.engine, engine.store, services, scheduler, engine.find_problems, lambda: up.draining
+    )
     failures = FailureLog(engine.store)
 
     def run_ended(record: RunRecord) -> None:

@@ -18,18 +18,20 @@ import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
+from nightferry.local.engine.components import Component, Components
 from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.failure_notices import FailureNotices
 from nightferry.local.engine.launcher import Launcher
 from nightferry.local.integrations import Integrations
 from nightferry.local.runs.admission import Admission
+from nightferry.local.runs.repeats import end_run
 from nightferry.local.services.service_watch import ServiceWatch
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store, now
@@ -80,14 +82,6 @@ def is_running(state: Path) -> bool:
         return False
 
 
-class Component(Protocol):
-    """A part that the engine runs concurrently with its work, such as the scheduler or the object triggers."""
-
-    async def run(self) -> None:
-        """Run until canceled. An exception ends the engine, so a component must handle the errors that it expects."""
-        ...
-
-
 class Engine:
     """The engine of one state directory. Only the holder of the directory's lock may create it.
 
@@ -97,7 +91,8 @@ class Engine:
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
         self.store = self._store = Store(state / "engine.sqlite", busy_timeout=_BUSY_TIMEOUT_SECONDS)
         self.components: Sequence[Component] = ()
-        self._components: list[asyncio.Task[None]] = []
+        self._running_components = Components()
+        self._service_watch = Components()
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
         self._admission = Admission(self.store, catalog, environment.engine.concurrency)
         self._resources = Integrations(
@@ -122,14 +117,13 @@ class Engine:
 
         On cancellation and on internal errors, kill the tasks and leave executions open for the next engine.
         """
-        services = asyncio.create_task(ServiceWatch(self._services).run())
-        self._components = components = [asyncio.create_task(component.run()) for component in self.components]
+        self._service_watch.start([ServiceWatch(self._services)])
+        self._running_components.start(self.components)
         try:
             await retry_while_locked(self._recover)
             while True:
-                for component in (services, *components):
-                    if component.done() and not component.cancelled():
-                        component.result()  # An error of a component ends the engine.
+                self._service_watch.raise_errors()
+                self._running_components.raise_errors()
                 await retry_while_locked(self._poll)
                 if self._draining and not self._admission.active:
                     return
@@ -138,9 +132,13 @@ class Engine:
                 await self._wait()
         finally:
             self._launcher.kill_all()
-            for task in (*self._running.values(), *components, services):
+            for task in self._running.values():
                 task.cancel()
-            await asyncio.gather(*self._running.values(), *components, services, return_exceptions=True)
+            self._running_components.cancel()
+            self._service_watch.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await self._running_components.wait()
+            await self._service_watch.wait()
             await self._resources.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._launcher.close()
@@ -149,14 +147,19 @@ class Engine:
     def drain(self) -> None:
         """End the components and start nothing more. Running tasks continue; queued runs wait for the next engine."""
         self._draining = True
-        for component in self._components:
-            component.cancel()
+        self._running_components.cancel()
         self._wake.set()
 
     def stop_tasks(self, reason: str) -> None:
         """Stop all running tasks."""
         for run in [id for id in self._running if id not in self._executors]:
             self._launcher.stop(run, reason)
+
+    def find_problems(self) -> dict[str, str]:
+        """Return the problems of the engine's parts that the operating system causes, by part."""
+        limits = self._launcher.limit_problem
+        parts = self._service_watch.problems | self._running_components.problems
+        return parts if limits is None else parts | {"limits": limits}
 
     def count_running(self) -> int:
         """Return the number of running tasks."""
@@ -268,10 +271,23 @@ class Engine:
                 task.result()  # Raise internal errors of the engine.
             except sqlite3.Error:
                 raise  # The engine cannot work without its store.
+            except OSError as error:
+                if executor is None:
+                    self._end_unmonitored(id, error)
+                else:
+                    self._fail_execution(executor, error)
             except Exception as error:
                 if executor is None:
                     raise
                 self._fail_execution(executor, error)
+
+    def _end_unmonitored(self, run: str, error: OSError) -> None:
+        """Record the end of a run whose processes were killed, because the operating system refused a call for it."""
+        reason = f"The engine could not monitor the task: {error.strerror or type(error).__name__}."
+        _log.error("%s", reason, extra={"event": "run_unmonitored", "id": run})
+        end_run(self._store, self._catalog, run, None, StopCode.TERMINATED, reason)
+        if (record := self._store.run(run)) is not None:
+            self._run_ended(record)
 
     def _fail_execution(self, executor: Executor, error: Exception) -> None:
         """Fail an execution that cannot continue because of an internal error. Other executions continue."""

@@ -87,6 +87,11 @@ class Launcher:
         self._processors = Processors()
         self._limits = LimitMonitor(self._kill_over_memory, self._stop_over_time)
 
+    @property
+    def limit_problem(self) -> str | None:
+        """Return why the limits of running tasks cannot be checked, or None."""
+        return self._limits.problem
+
     def recover(self) -> None:
         """Record the runs of a killed engine as stopped, and kill their remaining processes."""
         for record in self._store.begun_runs():

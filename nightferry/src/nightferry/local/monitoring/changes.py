@@ -49,8 +49,8 @@ class ChangeWatch:
             await asyncio.sleep(CHECK_SECONDS)
             times = self._read_times()
             if times != self._seen:
-                self._seen = times
                 await self._check()
+                self._seen = times  # after the check, which is repeated if the operating system refuses a process
 
     async def _check(self) -> None:
         """Load the declarations again, and report them if they differ from those in use."""

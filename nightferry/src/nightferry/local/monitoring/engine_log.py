@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from nightferry.field_names.personal import show_numbers
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
 from nightferry.job.runtime import Runtime
+from nightferry.local.monitoring.repeated_messages import RepeatedMessages
 
 FILE = "engine.log"
 _FILE_BYTES = 10_000_000
 _FILES = 3  # rotated files besides the current one
 
 NAME = "nightferry.engine"
+# The event loop and the server report problems of connections; without a handler they would write each to stderr.
+_LIBRARIES = (("asyncio", logging.WARNING), ("uvicorn.error", logging.WARNING))
 
 
 # The digits in the commands that a message recommends, which contain the ID of a run or an execution, are shown.
@@ -52,7 +55,6 @@ def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = P
 
     ``privacy`` is the catalog's; this process applies it from now on.
     """
-    logger = logging.getLogger(NAME)
     redactor.privacy = privacy
     show_numbers({"id"})
     redactor.show_names(_COMMANDS)
@@ -64,16 +66,30 @@ def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = P
         output = logging.StreamHandler(sys.stdout)
         output.setFormatter(_EngineFormatter())
         others = (output,)
-    handlers = (file, *others)
+    repeated = RepeatedMessages()
+    try:
+        with ExitStack() as stack:
+            for name, level in ((NAME, logging.INFO), *_LIBRARIES):
+                stack.enter_context(_log_to((file, *others), repeated, name, level))
+            yield
+    finally:
+        file.close()
+
+
+@contextmanager
+def _log_to(handlers: Sequence[logging.Handler], limit: logging.Filter, name: str, level: int) -> Iterator[None]:
+    """Send the records of a logger to handlers only, with a limit on repeated messages."""
+    logger = logging.getLogger(name)
     before = (logger.level, logger.propagate)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     logger.propagate = False
     for handler in handlers:
+        handler.addFilter(limit)
         logger.addHandler(handler)
     try:
         yield
     finally:
         for handler in handlers:
             logger.removeHandler(handler)
-        file.close()
+            handler.removeFilter(limit)
         logger.level, logger.propagate = before

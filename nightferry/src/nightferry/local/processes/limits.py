@@ -7,6 +7,7 @@ descendants of its processes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections import Counter
@@ -18,6 +19,8 @@ from math import ceil
 import psutil
 
 WATCH_SECONDS = 1.0  # between two checks
+
+_log = logging.getLogger("nightferry.engine")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class LimitMonitor:
         self._over_time = over_time
         self._monitored: dict[str, MonitoredTask] = {}
         self._task: asyncio.Task[None] | None = None
+        self.problem: str | None = None
+        """The reason why the last check was not possible, or None."""
 
     def begin(self, run: str, watched: MonitoredTask) -> None:
         """Begin to monitor a run's task."""
@@ -57,14 +62,21 @@ class LimitMonitor:
         """Check the monitored tasks until none is left."""
         while self._monitored:
             await asyncio.sleep(WATCH_SECONDS)
-            members = find_session_processes({one.process.pid for one in self._monitored.values()})
-            for run, one in list(self._monitored.items()):
-                if one.process.returncode is not None:
-                    continue
-                if exceeds_memory(members.get(one.process.pid, ()), one.memory):
-                    self._over_memory(run, one.memory)
-                elif time.monotonic() > one.deadline:
-                    self._over_time(run, one.time_limit)
+            try:
+                self._check()
+                self.problem = None
+            except OSError as error:  # for example, no file descriptor is left for reading a process
+                self.problem = f"The limits of tasks cannot be checked: {error.strerror}. The next check is soon."
+                _log.error("%s", self.problem, extra={"event": "limits_unchecked"})
+
+    def _check(self) -> None:
+        for run, one in list(self._monitored.items()):
+            if one.process.returncode is None and time.monotonic() > one.deadline:
+                self._over_time(run, one.time_limit)
+        members = find_session_processes({one.process.pid for one in self._monitored.values()})
+        for run, one in list(self._monitored.items()):
+            if one.process.returncode is None and exceeds_memory(members.get(one.process.pid, ()), one.memory):
+                self._over_memory(run, one.memory)
 
 
 def find_session_processes(sessions: set[int]) -> dict[int, list[psutil.Process]]:

@@ -11,7 +11,13 @@ from typing import TypeVar
 
 RETRY_SECONDS = 0.5  # between two attempts
 _REPORT_SECONDS = 30.0  # between two messages
-_RETRIED_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_FIXES = {
+    sqlite3.SQLITE_FULL: "Free space on the disk.",
+    sqlite3.SQLITE_IOERR: "Free space on the disk.",
+    sqlite3.SQLITE_CANTOPEN: "Check that the process may open more files, and the permissions of its folder.",
+    sqlite3.SQLITE_BUSY: "Another process has locked the store.",
+    sqlite3.SQLITE_LOCKED: "Another process has locked the store.",
+}
 
 _T = TypeVar("_T")
 _log = logging.getLogger("nightferry.engine")
@@ -32,11 +38,11 @@ async def retry_while_locked(write: Callable[[], _T]) -> _T:
                 return write()
             except sqlite3.OperationalError as error:
                 kind = error.sqlite_errorcode & 0xFF
-                if kind not in _RETRIED_CODES:
+                if kind not in _FIXES:
                     raise
-                locked = kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                fix = "Another process has locked the store." if locked else "Free space on the disk."
-                _waiting[token] = f"The engine cannot write to its store ({error}). {fix} It retries until it succeeds."
+                _waiting[token] = (
+                    f"The engine cannot write to its store ({error}). {_FIXES[kind]} It retries until it succeeds."
+                )
                 _report(_waiting[token])
             await asyncio.sleep(RETRY_SECONDS)
             while token is not next(iter(_waiting)):

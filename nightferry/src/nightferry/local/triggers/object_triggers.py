@@ -113,6 +113,7 @@ class ObjectTriggers:
 
     async def run(self) -> None:
         """Poll until canceled."""
+        self._ended = False
         try:
             while True:
                 spent = 0.0
