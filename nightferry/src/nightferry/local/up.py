@@ -23,7 +23,8 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import EngineBusy
 from nightferry.local.engine import engine as engines
-from nightferry.local.engine.engine import Component, Engine
+from nightferry.local.engine.components import Component
+from nightferry.local.engine.engine import Engine
 from nightferry.local.monitoring.changes import ChangeWatch
 from nightferry.local.monitoring.failures import FailureLog
 from nightferry.local.monitoring.health import Health
