@@ -23,6 +23,9 @@ BYTE_ORDER_MARK = "\ufeff"
 BLANK = "blank line"
 """The reason of a rejected blank line."""
 
+WRONG_LENGTH = "invalid line length"
+"""The reason of a line of another width than its format; the lengths follow it."""
+
 _AMOUNT = r"[+-]?(?:[0-9]+(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 
 Value = str | bool | date | datetime | Decimal | None
@@ -72,7 +75,7 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
     if format is None:
         return Reject(None, None, "unknown record letter")
     if len(line) != format.width:
-        return Reject(format.name, None, f"invalid line length {len(line)} (expected {format.width})")
+        return Reject(format.name, None, f"{WRONG_LENGTH} {len(line)} (expected {format.width})")
     values = []
     for field in format.fields:
         try:

@@ -21,12 +21,13 @@ moved      it is in ``processed``; after a crash before this, the next run moves
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 import psycopg
 
-from nightferry import JobFailed, get_logger
+from nightferry import JobFailed, ReasonCount, describe_error, get_logger
 from paidleave.db.import_log import import_log
 from paidleave.dor.importing import history, received
 from paidleave.dor.importing.failures import wrap_errors
@@ -70,17 +71,29 @@ class FileImport:
         self._digest = ""
         self._version = ""
         self._processed_uri = ""
+        self._import_log_id: int | None = None
 
     def run(self) -> None:
         """Import the file and move it to ``processed``; only move it if its content was imported before.
 
-        If the import fails, the report contains the counts of read and rejected lines.
+        If the import fails, the report contains the counts of read and rejected lines. In every case the run reports
+        the outcome of each line.
         """
+        try:
+            report = self._run()
+        except Exception as error:
+            self._report_failure(error)
+            raise
+        self._report_outcomes(report)
+
+    def _run(self) -> dict[str, Any]:
+        """Import and move the file, and return the report."""
         file, kind, settings = self._file, self._kind, self._settings
         log.info("importing a file", extra={"file": file.name})
         with import_log(
             self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
         ) as entry:
+            self._import_log_id = entry.id
             entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
             entry.report |= self._context.key_report
             with wrap_errors(self._consequence):
@@ -99,6 +112,35 @@ class FileImport:
                 with wrap_errors(f"{file.name} was imported, but cannot be moved; the next run will only move it"):
                     received.move_to_processed(file, self._processed_uri, self._version)
         log.info("file imported", extra={"file": file.name} | entry.report)
+        return entry.report
+
+    def _report_outcomes(self, report: Mapping[str, Any]) -> None:
+        lines = self._lines
+        if report.get("already_imported_count"):
+            self._report({"already_imported": lines.lines}, note=str(report["message"]))
+        else:
+            note = "imported again" if report.get("reimported_files_count") else str(report.get("note", ""))
+            self._report(lines.count_outcomes(report), reasons=lines.reasons, note=note)
+
+    def _report_failure(self, error: Exception) -> None:
+        lines = self._lines
+        counts = {"rejected": lines.rejected, "not_imported": lines.lines - lines.rejected}
+        self._report(counts, reasons=lines.reasons, failed=True, note=describe_error(error, short=True))
+
+    def _report(
+        self, counts: Mapping[str, int], *, note: str, reasons: Sequence[ReasonCount] = (), failed: bool = False
+    ) -> None:
+        self._context.run.report(
+            self._kind.name,
+            self._file.name,
+            counts,
+            total=self._lines.lines,
+            reasons=reasons,
+            failed=failed,
+            note=note,
+            limit=self._settings.rejected_share_limit,
+            reference=self._import_log_id,
+        )
 
     def _check_order(self) -> dict[str, str]:
         """Raise OlderFile if a newer file was imported and this content was not; return a note for the report."""

@@ -44,6 +44,7 @@ class FileKind:
 
     Attributes:
         layout: The file names and formats.
+        name: The name of its reports in the catalog.
         subjects: The name in the report for the lines of each format of the layout.
         source: The source in ``import_log``.
         import_type: The import type in ``import_log``.
@@ -59,6 +60,7 @@ class FileKind:
     """
 
     layout: Layout
+    name: str
     subjects: tuple[str, ...]
     source: str
     import_type: str

@@ -86,6 +86,15 @@ class Replay:
             with wrap_errors(f"the rejected lines of {name} were not imported"):
                 entry.report |= self._import(entry.id)
         log.info("rejected lines replayed", extra={"file": name} | entry.report)
+        # The lines that remain rejected belong to the report of the import.
+        self._context.run.report(
+            kind.name,
+            name,
+            self._lines.count_outcomes(entry.report),
+            total=self._lines.lines,
+            reasons=self._lines.reasons,
+            note="replay of rejected lines",
+        )
 
     def _import(self, import_log_id: int) -> dict[str, int]:
         rules = self._kind.rules(self._context.control, self._file)

@@ -8,15 +8,19 @@ of the old system, except those in the table of ``docs/differences.md``.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
+from nightferry import ReasonCount
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
-from paidleave.dor.files.line import BLANK
+from paidleave.dor.files.line import BLANK, WRONG_LENGTH
 from paidleave.dor.files.screening import Screened
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 from paidleave.text_stream import TextStream
 
 _UNKNOWN = "unknown_lines"
+_WRITTEN = ("created", "updated", "unmodified", "duplicate")
 
 # Field names of the old system for some rejects, by record kind, field and reason.
 _KNOWN_REJECTS = {
@@ -57,6 +61,7 @@ class LineCounts:
         self._unreadable: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._explained: Counter[tuple[str, str, str]] = Counter()
         self._warnings: Counter[str] = Counter()
 
     def add(self, batch: Batch, screened: Screened) -> None:
@@ -70,11 +75,13 @@ class LineCounts:
         for table, frame in screened.staged.items():
             self.staged[table] += frame.height
         self._warnings.update(screened.warnings)
-        for (kind,) in batch.rejects.select("record_kind").iter_rows():
-            self._unreadable[kind or _UNKNOWN] += 1
-            self._rejected[kind or _UNKNOWN] += 1
+        for row in batch.rejects.select("record_kind", "field", "reason").iter_rows():
+            self._unreadable[row[0] or _UNKNOWN] += 1
+            self._rejected[row[0] or _UNKNOWN] += 1
+            self._explained[_name_reason(*row)] += 1
         for row in screened.rejects.select("record_kind", "field", "reason").iter_rows():
             self._rejected[row[0]] += 1
+            self._explained[_name_reason(*row)] += 1
             if name := _KNOWN_REJECTS.get(row):
                 self._reasons[name] += 1
 
@@ -87,6 +94,22 @@ class LineCounts:
     def rejected(self) -> int:
         """The number of rejected lines, of every kind."""
         return self._rejected.total()
+
+    @property
+    def reasons(self) -> list[ReasonCount]:
+        """The number of rejected lines by reason, field and kind of record."""
+        return [ReasonCount(reason, count, field, kind) for (reason, field, kind), count in self._explained.items()]
+
+    def count_outcomes(self, report: Mapping[str, Any]) -> dict[str, int]:
+        """Return the number of lines by outcome, of all subjects of an imported file together.
+
+        ``report`` has the counts of the written rows. Each line has one outcome.
+        """
+        written = {
+            outcome: sum(int(report.get(f"{outcome}_{subject}_count", 0)) for subject in self._subjects.values())
+            for outcome in _WRITTEN
+        }
+        return {**written, "rejected": self.rejected}
 
     def build_report(self) -> dict[str, int]:
         """Return the counts of read and rejected lines; the steps of the import count the written rows."""
@@ -110,3 +133,9 @@ class LineCounts:
             _UNPARSED.get(subject, f"parsed_{subject}_exception_count"): self._unreadable[format],
             f"rejected_{subject}_count": self._rejected[format],
         }
+
+
+def _name_reason(kind: str | None, field: str | None, reason: str) -> tuple[str, str, str]:
+    """Return the reason without the length of the line, which would make too many reasons, the field and the kind."""
+    name = WRONG_LENGTH if reason.startswith(WRONG_LENGTH) else reason
+    return name, field or "", kind or ""

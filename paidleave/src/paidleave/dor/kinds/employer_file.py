@@ -107,6 +107,7 @@ def _look_up(codes: pl.Expr, ids: dict[str, int]) -> pl.Expr:
 
 EMPLOYER_KIND = FileKind(
     EMPLOYER_FILE,
+    name="dor-employer-file",
     subjects=(EMPLOYERS,),
     source="DOR",
     import_type="Initial",

@@ -55,6 +55,7 @@ def make_exempt_kind(*, reject_implausible_ssns: bool = False) -> FileKind:
     """Return the kind of exempt files."""
     return FileKind(
         EXEMPT_FILE,
+        name="dor-exempt-file",
         subjects=(EMPLOYERS, WAGES),
         source="DOR_EXEMPT",
         import_type="Exempt Employers",

@@ -124,6 +124,7 @@ def make_response_kind(
     limit = limit_size(csv_size_limit_mb, setting="CSV_SIZE_LIMIT_MB")
     return FileKind(
         RESPONSE_FILE,
+        name="dor-pending-filing-response",
         subjects=(QUARTERS, WAGES),
         source="DOR",
         import_type="Pending Filing Response",

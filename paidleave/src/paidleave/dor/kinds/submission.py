@@ -119,6 +119,7 @@ def make_submission_kind(send_folder: str) -> FileKind:
     """Return the kind of CSVs whose submissions are written to ``send_folder``."""
     return FileKind(
         RETURNING_CSV,
+        name="returning-employers-csv",
         subjects=(EMPLOYERS,),
         source="DOR Pending Filing Submission",
         import_type="",

@@ -140,6 +140,7 @@ def make_wage_kind(*, in_order: bool = True, reject_implausible_ssns: bool = Fal
     """Return the kind of wage files; ``in_order`` refuses files that are older than an imported one."""
     return FileKind(
         WAGE_FILE,
+        name="dor-wage-file",
         subjects=(QUARTERS, WAGES),
         source="DOR",
         import_type="Initial",

@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from nightferry import JobFailed, Progress, Run, background_task, storage
+from nightferry import JobFailed, Progress, Run, background_task, describe_error, storage
 from paidleave.db.claims import Claims
 from paidleave.db.connection import connect, make_connector
 from paidleave.db.driver_errors import explain_database_errors
@@ -56,9 +56,29 @@ def main(settings: EligibilityFeedSettings, run: Run) -> None:
     mode = settings.eligibility_feed_mode
     with import_log(make_connector(settings), source="Eligibility export", import_type=mode, run=run) as entry:
         report = Report(entry.report)
-        with connect(settings, autocommit=True) as connection:
-            Export(connection, settings, run, report, build_writer(settings)).start()
-        report.check_failed_share(settings.eligibility_feed_failed_share_limit)
+        try:
+            with connect(settings, autocommit=True) as connection:
+                Export(connection, settings, run, report, build_writer(settings)).start()
+            report.check_failed_share(settings.eligibility_feed_failed_share_limit)
+        except Exception as error:
+            _report_outcomes(report, settings, run, error)
+            raise
+        _report_outcomes(report, settings, run)
+
+
+def _report_outcomes(
+    report: Report, settings: EligibilityFeedSettings, run: Run, failure: Exception | None = None
+) -> None:
+    counts = report.count_outcomes()
+    run.report(
+        "fineos-eligibility-feed",
+        f"eligibility feed ({settings.eligibility_feed_mode})",
+        counts,
+        total=sum(counts.values()),
+        failed=failure is not None,
+        note="" if failure is None else describe_error(failure, short=True),
+        limit=settings.eligibility_feed_failed_share_limit,
+    )
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ class Report:
         else:
             self.add(employers_error_count=1)
 
+    def count_outcomes(self) -> dict[str, int]:
+        """Return the number of employers by outcome. Those without one are waiting for the next export."""
+        known = {
+            "written": self["employers_success_count"],
+            "skipped": self["employers_skipped_count"],
+            "failed": self["employers_error_count"],
+        }
+        return {**known, "waiting": max(self["employers_total_count"] - sum(known.values()), 0)}
+
     def check_failed_share(self, failed_share_limit: float) -> None:
         """Raise TooManyFailed if all employers failed, or a greater share than ``failed_share_limit`` (0 to 1)."""
         failed, written = self["employers_error_count"], self["employers_success_count"]

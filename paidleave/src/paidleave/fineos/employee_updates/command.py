@@ -14,14 +14,16 @@ file was not imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
-from nightferry import JobFailed, Run, background_task, get_logger, storage
+from nightferry import JobFailed, ReasonCount, Run, background_task, get_logger, storage
+from nightferry import describe_error as describe_failure
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
 from paidleave.db.connection import Connect, make_connector
@@ -52,7 +54,7 @@ _SQL = Statements("paidleave.fineos.employee_updates")
 log = get_logger(__name__)
 
 
-# Fails if the tables are missing or cannot be changed, even if there is no new file.
+# Fails if the tables are missing or cannot be changed, even without a new file.
 _REQUIRE_TABLES = "SELECT 'processed_object'::regclass FROM import_log WHERE false FOR UPDATE"
 
 
@@ -99,6 +101,8 @@ class RowCounts:
     byte_order_marks: int = 0
     end_marks: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The number of rejected rows by field and reason."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,43 @@ class Import:
         return replace(file, version=found.version, size=found.size, modified=found.modified)
 
     def import_file(self, file: StoredObject) -> None:
-        """Import one file completely or not at all."""
+        """Import one file completely or not at all, and report the outcome of each row."""
+        read = RowCounts()
+        try:
+            report, reference = self._import_rows(file, read)
+        except Exception as error:
+            counts = {"rejected": read.rejected, "not_imported": read.rows - read.rejected}
+            self._report(file, read, counts, failed=True, note=describe_failure(error, short=True))
+            raise
+        written = {
+            name: report[f"{name}_employees_count"] for name in ("created", "updated", "unmodified", "duplicate")
+        }
+        self._report(file, read, {**written, "rejected": read.rejected}, reference=reference)
+
+    def _report(
+        self,
+        file: StoredObject,
+        read: RowCounts,
+        counts: Mapping[str, int],
+        *,
+        failed: bool = False,
+        note: str = "",
+        reference: int | None = None,
+    ) -> None:
+        self.run.report(
+            "fineos-employee-updates",
+            file.name,
+            counts,
+            total=read.rows,
+            reasons=[ReasonCount(reason, count, column) for (column, reason), count in read.reasons.items()],
+            failed=failed,
+            note=note,
+            limit=self.limits.rejects.share,
+            reference=reference,
+        )
+
+    def _import_rows(self, file: StoredObject, read: RowCounts) -> tuple[dict[str, Any], int]:
+        """Import one file. Return its report and the ID of its import."""
         with import_log(self.connect, source=SOURCE, import_type="", run=self.run) as entry:
             entry.report["file"] = file.name
             with (
@@ -141,7 +181,6 @@ class Import:
                 retain_rejects(self.connect, connection, file, entry),
             ):
                 _prepare(connection)
-                read = RowCounts()
                 try:
                     self._stage(connection, file, read)
                 finally:
@@ -151,7 +190,7 @@ class Import:
                         "skipped_byte_order_marks_count": read.byte_order_marks,
                         "skipped_end_of_file_marks_count": read.end_marks,
                     }
-                counts = _reject_rows(connection)
+                counts = _reject_rows(connection, read)
                 entry.report |= counts
                 rejected = counts["errored_employees_count"]
                 self.limits.rejects.check(read.rows, rejected, read.blank, most_lines=read.rows)
@@ -166,6 +205,7 @@ class Import:
                 connection.commit()
                 free_space(connection, TABLE, replaced)
         log.info("employee updates imported", extra=dict(entry.report))
+        return entry.report, entry.id
 
     def _stage(self, connection: psycopg.Connection[Any], file: StoredObject, read: RowCounts) -> None:
         """Load the rows into staging and count them. The limits are checked after each batch."""
@@ -186,6 +226,7 @@ class Import:
                             copy.write_row((*row, True))
                 read.rows += batch.rows
                 read.rejected += len(batch.rejected)
+                read.reasons.update((column or "", reason) for _, column, reason in batch.rejected)
                 read.blank += batch.blank
                 read.size += batch.size
                 most = count_most(read.rows, read.size, file.size, batch.shortest_row)
@@ -213,16 +254,20 @@ def _prepare(connection: psycopg.Connection[Any]) -> None:
     _SQL.run(connection, "11_create_rejects")
 
 
-def _reject_rows(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+def _reject_rows(connection: psycopg.Connection[Any], read: RowCounts) -> dict[str, Any]:
     """Match the rows to employees, reject rows without a match, and count the rejected ones by reason."""
     for step in ("20_identify_people", "21_reject_unmatched_rows", "22_record_rows_without_employer"):
         _SQL.run(connection, step)
     whole, part = 0, 0
     reasons: dict[str, int] = {}
+    read.reasons.clear()
     for is_whole, column, reason, count in _SQL.run(connection, "23_count_rejects").fetchall():
+        if is_whole:
+            read.reasons[column or "", reason] = count
         whole += count if is_whole else 0
         part += 0 if is_whole else count
         reasons[f"{column}: {reason}" if column else reason] = count
+    read.rejected = whole
     return {
         "errored_employees_count": whole,
         "errored_employee_occupation_count": part,
