@@ -16,8 +16,8 @@ from nightferry.catalog import checks, references, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.cli.create import new_environment
-from nightferry.cli.run import backfill, task_options
-from nightferry.cli.terminal import options, times
+from nightferry.cli.run import task_options
+from nightferry.cli.terminal import options
 from nightferry.contract import Privacy, parse_scheduled_time
 from nightferry.environments import aws_settings, environment, project, recipients, setting_checks
 from nightferry.errors import DeclarationError, EnvironmentFileError, NightferryError
@@ -25,6 +25,8 @@ from nightferry.job import command_line, logs, settings
 from nightferry.job.errors import BadSettings
 from nightferry.job.redaction.redactor import Redactor
 from nightferry.job.settings import JobSettings
+from nightferry.presentation import times
+from nightferry.presentation.schedule_times import Bound, parse_bound
 from nightferry.schedules import expressions
 from nightferry.storage import locations
 from nightferry.storage.errors import InvalidLocation
@@ -171,10 +173,10 @@ PARSERS = [
     ),
     Parser(
         "times of a backfill",
-        from_text(lambda text: backfill._parse("--from", text, ZoneInfo("America/New_York"), NOW, whole_day=True)),
+        from_text(lambda text: parse_bound(Bound("--from", text), ZoneInfo("America/New_York"), NOW, whole_day=True)),
         _texts("2026-11-24", "9999-12-31", "2h"),
         (NightferryError,),
-        (backfill._parse,),
+        (parse_bound,),
         weight=10,
     ),
     Parser(

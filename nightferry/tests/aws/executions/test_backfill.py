@@ -12,9 +12,10 @@ import pytest
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.queries import RunFilter
 from nightferry.catalog.declarations import Schedule
-from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
+from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.contract import format_scheduled_time
 from nightferry.environments.project import Project
+from nightferry.presentation.backfill import BackfillTime
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/toy-test"
@@ -70,12 +71,12 @@ def make_times(clock: FakeClock, number: int = 3) -> list[datetime]:
 
 def backfill(
     backend: AwsBackend, schedule: Schedule, times: list[datetime], clock: FakeClock, concurrency: int = 1
-) -> tuple[Backfill, list[str]]:
+) -> tuple[TerminalBackfill, list[str]]:
     """Run a backfill to its end, and return it with its lines."""
     lines: list[str] = []
     found = backend.find_scheduled(schedule, times)
     entries = [BackfillTime(time, found.get(time), was_started=time in found) for time in times]
-    report = Backfill(backend, schedule, entries, concurrency, "test", clock)
+    report = TerminalBackfill(backend, schedule, entries, concurrency, "test", clock)
     report.run("Continue with: …", lines.append)
     return report, lines
 

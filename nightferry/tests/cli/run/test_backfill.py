@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.catalog.declarations import Schedule
-from nightferry.cli.run import backfill
-from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
+from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import begin_execution
+from nightferry.presentation.backfill import BackfillTime
+from nightferry.presentation.schedule_times import Bound, parse_bound
 from nightferry.schedules.expressions import find_next_fire, parse
 from nightferry.schedules.fire_times import list_fires
 from nightferry.testing import forked
@@ -167,7 +168,8 @@ def test_ctrl_c_starts_nothing_more_and_tells_how_to_continue(shop: Path, capsys
     backend = Interrupted(project, project.environment("local"))
     times = [datetime.fromisoformat(time) for time in NOVEMBER]
     lines: list[str] = []
-    report = Backfill(backend, project.catalog.schedules["nightly"], [BackfillTime(one) for one in times], 2, "local")
+    entries = [BackfillTime(one) for one in times]
+    report = TerminalBackfill(backend, project.catalog.schedules["nightly"], entries, 2, "local")
     report.run("Continue with: nightferry backfill …", lines.append)
     assert (report.interrupted, report.succeeded, read_starts(shop)) == (True, False, NOVEMBER[:1])
     assert lines[-1] == "1 of 3 times succeeded, 2 not started. Continue with: nightferry backfill …"
@@ -229,9 +231,9 @@ def test_the_times_of_a_backfill_are_the_fires_of_its_schedule(
 
 def test_today_ends_now_and_other_days_at_midnight() -> None:
     zone, now = ZoneInfo("America/New_York"), datetime(2026, 11, 1, 12, tzinfo=UTC)
-    assert backfill._parse("--from", "2026-11-01", zone, now) == datetime(2026, 11, 1, 4, tzinfo=UTC)
-    assert backfill._parse("--to", "2026-11-01", zone, now, whole_day=True) == now
-    yesterday = backfill._parse("--to", "2026-10-31", zone, now, whole_day=True)
+    assert parse_bound(Bound("--from", "2026-11-01"), zone, now) == datetime(2026, 11, 1, 4, tzinfo=UTC)
+    assert parse_bound(Bound("--to", "2026-11-01"), zone, now, whole_day=True) == now
+    yesterday = parse_bound(Bound("--to", "2026-10-31"), zone, now, whole_day=True)
     assert yesterday == datetime(2026, 11, 1, 4, tzinfo=UTC) - timedelta.resolution
     with pytest.raises(NightferryError, match="not a date"):
-        backfill._parse("--to", "2026-13-01", zone, now)
+        parse_bound(Bound("--to", "2026-13-01"), zone, now)

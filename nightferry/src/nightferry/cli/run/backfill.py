@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from nightferry.catalog.declarations import Schedule
-from nightferry.catalog.references import substitute
-from nightferry.cli.run.backfill_loop import Backfill, BackfillTime
+from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.output import confirm, echo
 from nightferry.cli.terminal.rates import read_first_seen
-from nightferry.clock import get_clock
 from nightferry.contract import ExitCode, format_scheduled_time
-from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
-from nightferry.errors import NightferryError, UnknownName
-from nightferry.presentation.times import TIME_FORMATS, parse_time
-from nightferry.schedules.expressions import At, Rate, parse
-from nightferry.schedules.fire_times import list_fires
-
-CONFIRMED_TIMES = 100  # more need a confirmation
-MOST_TIMES = 10_000
-_RECENT = timedelta(minutes=2)  # in which the schedule itself may be starting its target
+from nightferry.errors import UnknownName
+from nightferry.presentation.backfill import BackfillTime
+from nightferry.presentation.schedule_times import CONFIRMED_TIMES, Bound, InvalidRange, find_times
+from nightferry.presentation.times import TIME_FORMATS
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-
-
-class InvalidRange(NightferryError):
-    """The range of a backfill has no times, too many, or is not in the past. The message has the reason."""
 
 
 @app.command("backfill")
@@ -75,11 +60,17 @@ def backfill(
     if schedule not in declared:
         raise UnknownName("schedule", schedule, declared)
     one = declared[schedule]
-    times = _find_times(project, environment, one, begin, end)
+    times = find_times(
+        one,
+        environment,
+        Bound("--from", begin),
+        Bound("--to", end),
+        lambda: read_first_seen(project, environment).get(one.name),
+    )
     backend = open_backend(project, env)
     found = backend.find_scheduled(one, times)
     entries = [BackfillTime(fire, found.get(fire), was_started=fire in found) for fire in times]
-    report = Backfill(backend, one, entries, concurrency, env)
+    report = TerminalBackfill(backend, one, entries, concurrency, env)
     if dry_run:
         report.describe_known()
         if as_json:
@@ -96,54 +87,6 @@ def backfill(
     if report.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     raise typer.Exit(ExitCode.SUCCESS if report.succeeded else ExitCode.FAILURE)
-
-
-def _find_times(project: Project, environment: Environment, schedule: Schedule, begin: str, end: str) -> list[datetime]:
-    """Return the times of a schedule in the range. Raises InvalidRange."""
-    zone = ZoneInfo(schedule.timezone)
-    now = get_clock().now()
-    first, last = _parse("--from", begin, zone, now), _parse("--to", end, zone, now, whole_day=True)
-    if last < first:
-        raise InvalidRange(f"--to {end} is before --from {begin}. Swap them.")
-    if last > now:
-        raise InvalidRange(f"--to {end} is in the future. A backfill starts only times that have passed.")
-    text = substitute(schedule.expression, lambda reference: environment.settings[reference.name])
-    expression = parse(text)
-    start = schedule.start
-    if start is None and not isinstance(expression, At):
-        seen = read_first_seen(project, environment).get(schedule.name)
-        if isinstance(expression, Rate):
-            start = seen
-            if seen is None:
-                raise InvalidRange(
-                    f"Schedule '{schedule.name}' ({schedule.declared_in}) is {text} without a start, so the times "
-                    "before its deployment are not known. Add start=… to its declaration, or use cron(…)."
-                )
-    last = min(last, now - _RECENT)
-    found = list(islice(list_fires(expression, zone, first, last, start=start, end=schedule.end), MOST_TIMES + 1))
-    if not found:
-        raise InvalidRange(
-            f"Schedule '{schedule.name}' ({text}, {schedule.timezone}) has no time from {begin} to {end}. "
-            f"See: nightferry next {schedule.name} --at {format_scheduled_time(first)}"
-        )
-    if len(found) > MOST_TIMES:
-        raise InvalidRange(f"The range has more than {MOST_TIMES:,} times. Use a shorter one.")
-    return found
-
-
-def _parse(option: str, text: str, zone: ZoneInfo, now: datetime, *, whole_day: bool = False) -> datetime:
-    """Return the time of an option. A date is a day in the schedule's zone; today ends now."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
-        return parse_time(option, text, also="a date such as 2026-11-24")
-    try:
-        day = date.fromisoformat(text.strip())
-        begin = datetime.combine(day, time(), zone).astimezone(UTC)
-        if not whole_day:
-            return begin
-        end = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC) - timedelta.resolution
-    except (ValueError, OverflowError):
-        raise InvalidRange(f"{option} {text} is not a date.") from None
-    return min(end, now) if begin <= now else end
 
 
 def _confirm(number: int, schedule: Schedule, yes: bool) -> None:
