@@ -1,0 +1,1 @@
+"""The pages of what is declared: tasks, workflows, and what they cost."""
