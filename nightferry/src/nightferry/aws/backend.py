@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from nightferry.aws.executions import dead_letters, history
 from nightferry.aws.executions.executions import Executions
+from nightferry.aws.executions.map_runs import MapRuns
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.scheduled import ScheduledStarts
 from nightferry.aws.executions.starts import Starts
@@ -35,7 +37,6 @@ from nightferry.backend.interface import (
     ExecutionSummary,
     Refused,
     RunRequest,
-    StateExecution,
     TaskRun,
     WorkflowExecution,
 )
@@ -52,7 +53,10 @@ from nightferry.backend.reports import (
 )
 from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.starts import ALL_STARTS, NotKnown, Start, StartFilter
-from nightferry.backend.state_history import state_history
+from nightferry.backend.states.cache import StateCache
+from nightferry.backend.states.queries import StateQueries
+from nightferry.backend.states.reader import StateReader
+from nightferry.backend.states.values import MapItems, MapSummary
 from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock, get_clock
@@ -61,6 +65,8 @@ from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
+from nightferry.job.redaction import Redactor
+from nightferry.states.machine.history import HistoryEvent
 
 _DRIVE_SECONDS = 0.15  # between two polls of ``drive``
 _VISIBLE_AFTER = timedelta(minutes=5)
@@ -70,7 +76,7 @@ _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
 
 
-class AwsBackend:
+class AwsBackend(StateQueries):
     """The runs and executions of a project in an environment on AWS.
 
     ``report`` is called with a message when a call is delayed or repeated. Without ``aws``, the backend creates its own
@@ -99,6 +105,9 @@ class AwsBackend:
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
+        self._map_runs = MapRuns(self.aws)
+        self._states = StateCache()
+        self.redact = Redactor(project.catalog.privacy).redact_value
         self._scheduled = ScheduledStarts(self._resources, self.aws, self._executions, self._clock)
         self._reports = ReportQueries(self.aws, self.naming.log_group, self._clock)
         self._last_errors = LastErrors(
@@ -353,9 +362,28 @@ class AwsBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         return dead_letters.count_messages(self._resources, self.aws)
 
-    def state_history(self, execution: str) -> list[StateExecution]:
+    def definition(self, execution: str) -> Mapping[str, Any]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return state_history(self._executions.history(self.execution(execution)))
+        return self._executions.definition(self.execution(execution))
+
+    def history(self, execution: str, *, after: int = 0) -> list[HistoryEvent]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._executions.history(self.execution(execution), after)
+
+    def _read_states(self, execution: str) -> AbstractContextManager[StateReader]:
+        found = self.execution(execution)
+        read_after = partial(self._executions.history, found)
+        return self._states.read((found.workflow, found.id), read_after, self.redact)
+
+    def _read_events(self, execution: str, positions: Sequence[int]) -> Sequence[HistoryEvent]:
+        events = self.history(execution)
+        return [events[position] for position in positions]
+
+    def _summarize_run(self, run: str, path: str, visit: int) -> MapSummary:
+        return self._map_runs.summarize(run, path, visit)
+
+    def _list_run(self, run: str, path: str, visit: int) -> MapItems:
+        return self._map_runs.list_items(run, path, visit, self.redact)
 
     def lines(
         self,

@@ -22,10 +22,13 @@ from nightferry.backend.starts import (
     Start,
     StartFilter,
 )
+from nightferry.backend.states.values import MapItems, MapSummary, StateData
+from nightferry.backend.states.values import StateExecution as StateExecution  # part of this module's interface
 from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule
 from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
+from nightferry.states.machine.history import HistoryEvent
 
 RunStatus = Literal[
     "QUEUED",  # recorded but not started; the other statuses are those of ECS
@@ -153,25 +156,6 @@ class WorkflowExecution(ExecutionSummary):
 
     input: Any = None
     output: Any = None
-
-
-@dataclass(frozen=True)
-class StateExecution:
-    """One pass of an execution through a state: its times, its outcome and the runs that it started.
-
-    ``depth`` counts the Map and Parallel states around the state. ``attempts`` is 1 without a retry, and 0 if the state
-    is not a Task.
-    """
-
-    name: str
-    type: str
-    entered_at: datetime
-    exited_at: datetime | None
-    failed: bool
-    error: str | None
-    attempts: int
-    depth: int
-    runs: tuple[str, ...]
 
 
 class LogReader(Protocol):
@@ -339,8 +323,31 @@ class Backend(Protocol):
         """
         ...
 
-    def state_history(self, execution: str) -> list[StateExecution]:
-        """Return the states that an execution entered, in order."""
+    def definition(self, execution: str) -> Mapping[str, Any]:
+        """Return the definition in Amazon States Language with which an execution started."""
+        ...
+
+    def history(self, execution: str, *, after: int = 0) -> list[HistoryEvent]:
+        """Return the events of an execution after its first ``after`` events, in order."""
+        ...
+
+    def state_history(self, execution: str, *, largest_map: int | None = None) -> list[StateExecution]:
+        """Return the states that an execution entered, in order, without their data.
+
+        With ``largest_map``, leave out the states within a Map that has more items.
+        """
+        ...
+
+    def state_data(self, execution: str, path: str, visit: int = 1) -> StateData:
+        """Return one of these states with its input, output, cause, attempts and events; raises UnknownName."""
+        ...
+
+    def map_summaries(self, execution: str, *, largest_map: int | None = None) -> list[MapSummary]:
+        """Return the counts of the items of each Map that an execution entered; ``largest_map`` is as above."""
+        ...
+
+    def map_items(self, execution: str, path: str, visit: int = 1) -> MapItems:
+        """Return all items of one of these Maps; raises UnknownName."""
         ...
 
     def stored_notices(self, execution: str) -> list[str]:

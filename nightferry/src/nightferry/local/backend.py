@@ -15,7 +15,6 @@ from nightferry.backend import request_checks
 from nightferry.backend.interface import (
     ExecutionSummary,
     RunRequest,
-    StateExecution,
     TaskRun,
     WorkflowExecution,
 )
@@ -24,7 +23,9 @@ from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
 from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
-from nightferry.backend.state_history import state_history
+from nightferry.backend.states.cache import StateCache
+from nightferry.backend.states.queries import StateQueries
+from nightferry.backend.states.reader import StateReader
 from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule, Secret
 from nightferry.catalog.secret_users import format_set_command
@@ -32,6 +33,7 @@ from nightferry.contract import LogEvent, StopCode, was_replaced
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.job.redaction import Redactor
 from nightferry.local.engine import engine
 from nightferry.local.engine.background import ensure_engine
 from nightferry.local.engine.executor import abort_execution
@@ -43,14 +45,18 @@ from nightferry.local.services.rejected_records import read_records
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
+from nightferry.states.machine.history import HistoryEvent
 
 _LOCK_RETRY_SECONDS = 0.3  # between two attempts to become the engine
 _POLL_SECONDS = 0.15  # between two calls of the poll function
 
+# A server has a backend, and a connection to the store, for each of its threads. They share the states by store and ID.
+_STATES = StateCache()
+
 _Execution = TypeVar("_Execution", bound=ExecutionSummary)
 
 
-class LocalBackend:
+class LocalBackend(StateQueries):
     """Runs and executions of a project on this machine."""
 
     def __init__(
@@ -69,6 +75,7 @@ class LocalBackend:
         self._project = project
         self._environment = environment
         self._services = services
+        self.redact = Redactor(project.catalog.privacy).redact_value
         self.store = Store(project.state / "engine.sqlite")
 
     @property
@@ -314,12 +321,23 @@ class LocalBackend:
             "The engine on this machine has no dead-letter queues: it repeats a failed start until it works."
         )
 
-    def state_history(self, execution: str) -> list[StateExecution]:
+    def definition(self, execution: str) -> Mapping[str, Any]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.definition(self.execution(execution).id)
+
+    def history(self, execution: str, *, after: int = 0) -> list[HistoryEvent]:
         """See :class:`nightferry.backend.interface.Backend`."""
         try:
-            return state_history(self.store.events(self._resolve_id(execution)))
+            return self.store.events(self._resolve_id(execution), after)
         except HistoryDamaged as damage:
-            return state_history(damage.readable)
+            return damage.readable
+
+    def _read_states(self, execution: str) -> AbstractContextManager[StateReader]:
+        id = self._resolve_id(execution)
+        return _STATES.read((self.store.file, id), lambda known: self.history(id, after=known), self.redact)
+
+    def _read_events(self, execution: str, positions: Sequence[int]) -> Sequence[HistoryEvent]:
+        return self.store.events_at(self._resolve_id(execution), positions)
 
     def stored_notices(self, execution: str) -> list[str]:
         """See :class:`nightferry.backend.interface.Backend`. A running engine may be about to store the last one."""

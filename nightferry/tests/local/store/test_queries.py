@@ -28,6 +28,7 @@ from nightferry.backend.reports import Report, ReportFilter, matches_report
 from nightferry.contract import LogEvent
 from nightferry.local.store import Store, queries
 from nightferry.local.store.times import format_time
+from nightferry.states.machine.history import HistoryEvent
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -298,3 +299,17 @@ def read_outcome(store: Store, table: str) -> Outcome:
 def test_a_damaged_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Cursor.parse(text)
+
+
+def test_events_are_read_from_a_position_and_by_their_positions(tmp_path: Path) -> None:
+    store = Store(tmp_path / "engine.sqlite")
+    store.add_execution("e", "w", {}, {})
+    store.add_events("e", 0, [HistoryEvent(n, n - 1, "PassStateEntered", START) for n in range(1, 6)])
+    seen: list[str] = []
+    store._db.set_trace_callback(seen.append)
+    assert [event.id for event in store.events("e", 3)] == [4, 5]
+    assert [event.id for event in store.events_at("e", [0, 3])] == [1, 4]
+    store._db.set_trace_callback(None)
+    plans = [explain(store, statement) for statement in seen]
+    assert len(plans) == 2
+    assert all("SEARCH event USING PRIMARY KEY" in plan[0] for plan in plans), plans

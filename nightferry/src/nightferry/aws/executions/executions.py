@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import dropwhile, groupby, islice
 from typing import Any
 
-from nightferry.aws.executions.history import add_scopes
+from nightferry.aws.executions.histories import Histories
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.runs import parse_time
@@ -22,7 +22,7 @@ from nightferry.contract import Naming
 from nightferry.states.machine.history import HistoryEvent
 
 _SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an ID
-_KEPT_HISTORIES = 50
+_KEPT_DEFINITIONS = 50
 _KEPT_ERRORS = 10_000
 _LARGEST_PAGE = 1000  # of ListExecutions
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
@@ -48,7 +48,8 @@ class Executions:
         self._arn_prefix = f"arn:{partition}:states:{aws.region}:{aws.account}"
         self._journal = journal
         self._workflow_of: dict[str, str] = {}
-        self._ended: LruCache[list[HistoryEvent]] = LruCache(_KEPT_HISTORIES)
+        self._histories = Histories(aws)
+        self._definitions: LruCache[Mapping[str, Any]] = LruCache(_KEPT_DEFINITIONS)
         self._errors: LruCache[tuple[str | None, str | None]] = LruCache(_KEPT_ERRORS)
 
     def make_state_machine_arn(self, workflow: str) -> str:
@@ -198,23 +199,18 @@ class Executions:
                 if any(begin <= started <= end for begin, end in periods):
                     yield self._describe(workflow, item["name"])
 
-    def history(self, execution: WorkflowExecution) -> list[HistoryEvent]:
-        """Return all events so far."""
-        end = (execution.id, execution.status, execution.stopped_at)  # A redrive leads to another end.
-        if end in self._ended:
-            return self._ended[end]
-        raw_events: list[Any] = []
-        with self._aws.translate_errors(f"read the history of execution {execution.id}"):
-            for page in self._aws.stepfunctions.get_paginator("get_execution_history").paginate(
-                executionArn=self.make_execution_arn(execution.workflow, execution.id),
-                includeExecutionData=True,
-                PaginationConfig={"PageSize": 1000},  # the API's default is 100
-            ):
-                raw_events += page["events"]
-        history = add_scopes(raw_events)
-        if execution.status not in ("RUNNING", "PENDING_REDRIVE"):
-            self._ended.put(end, history)
-        return history
+    def history(self, execution: WorkflowExecution, after: int = 0) -> list[HistoryEvent]:
+        """Return the events so far, after the first ``after`` ones."""
+        return self._histories.read(self.make_execution_arn(execution.workflow, execution.id), execution, after)
+
+    def definition(self, execution: WorkflowExecution) -> Mapping[str, Any]:
+        """Return the definition with which an execution started; a later deployment does not change it."""
+        arn = self.make_execution_arn(execution.workflow, execution.id)
+        if arn not in self._definitions:
+            with self._aws.translate_errors(f"describe the state machine of execution {execution.id}"):
+                machine = self._aws.stepfunctions.describe_state_machine_for_execution(executionArn=arn)
+            self._definitions.put(arn, json.loads(machine["definition"]))
+        return self._definitions[arn]
 
     def _describe(self, workflow: str, name: str) -> WorkflowExecution:
         with self._aws.translate_errors(f"describe execution {name}", missing=_MISSING):

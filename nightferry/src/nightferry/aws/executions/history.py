@@ -30,52 +30,65 @@ class _CurrentState:
 
 
 def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
-    """Return the history with the scope of each event.
+    """Return the history with the scope of each event."""
+    return ScopeReader().add(raw_events)
+
+
+class ScopeReader:
+    """Derive the scope of each event of a history, whose events may arrive in parts.
 
     AWS does not return scopes; they are derived from the order of events. An event is in the same branch or iteration
     as its previous event. An event after the start of a Parallel or of an iteration opens a new scope. An event that
     concerns a whole Parallel or Map state is in the scope in which that state was entered. A redrive continues all
     states that were not left, and its events follow the entries of these states.
     """
-    scopes: dict[int, str] = {}
-    kinds: dict[int, str] = {}
-    current: dict[str, _CurrentState] = {}
-    scope_count = 0
-    found: list[HistoryEvent] = []
-    for event in raw_events:
+
+    def __init__(self) -> None:
+        self._scopes: dict[int, str] = {}
+        self._kinds: dict[int, str] = {}
+        self._indexes: dict[int, int] = {}  # event of the start of an iteration → the number of its item
+        self._current: dict[str, _CurrentState] = {}
+        self._count = 0
+
+    def add(self, raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
+        """Return the next events with their scopes. The first event of an iteration has its ``index``."""
+        return [self._add(event) for event in raw_events]
+
+    def _add(self, event: Mapping[str, Any]) -> HistoryEvent:
         # Step Functions leaves out a previous event of 0, the default in its API model.
         id, before, kind = int(event["id"]), int(event.get("previousEventId", 0)), str(event["type"])
-        scope = scopes.get(before, "")
+        scope, current = self._scopes.get(before, ""), self._current
         details: dict[str, Any] = event.get(get_details_key(kind)) or {}
+        engine: dict[str, Any] = {}
         if kind.endswith("StateEntered"):
-            if kinds.get(before) in _BRANCH_STARTS:
-                scope_count += 1
-                scope = f"{scope}/{scope_count}"
+            if self._kinds.get(before) in _BRANCH_STARTS:
+                self._count += 1
+                scope = f"{scope}/{self._count}"
+                if before in self._indexes:
+                    engine["index"] = self._indexes[before]
             current[scope] = _CurrentState(kind.removesuffix("StateEntered"), details.get("name", ""))
         elif kind.endswith("StateExited"):
             name = details.get("name", "")
-            scope = _find_scope(scope, lambda at, name=name: at in current and current[at].name == name)  # type: ignore[misc]
+            scope = _find_scope(scope, lambda at: at in current and current[at].name == name)
         elif match := _WHOLE_STATE.fullmatch(kind):
-            begins = match["state"] == "Started"
-            own = scope in current and current[scope].type == match["type"]
-            if not (begins and own and kinds.get(before) in _BEFORE_FIRST_START):
+            begins, entered = match["state"] == "Started", match["type"]
+            own = scope in current and current[scope].type == entered
+            if not (begins and own and self._kinds.get(before) in _BEFORE_FIRST_START):
                 scope = _find_scope(
-                    scope,
-                    lambda at, entered=match["type"]: (  # type: ignore[misc]
-                        at in current and current[at].type == entered and current[at].running
-                    ),
+                    scope, lambda at: at in current and current[at].type == entered and current[at].running
                 )
             if match["state"] and scope in current:
                 current[scope].running = begins
                 current[scope].started = True
+            if kind == "MapIterationStarted":
+                self._indexes[id] = int(details.get("index", 0))
         elif kind == "ExecutionRedriven":
             for state in current.values():
                 state.running = state.started
-        scopes[id], kinds[id] = scope, kind
+        self._scopes[id], self._kinds[id] = scope, kind
         time = parse_time(event["timestamp"])
         assert time is not None
-        found.append(HistoryEvent(id, before, kind, time, event.get(get_details_key(kind)), {"scope": scope}))
-    return found
+        return HistoryEvent(id, before, kind, time, event.get(get_details_key(kind)), {"scope": scope, **engine})
 
 
 def _find_scope(scope: str, fits: Callable[[str], bool]) -> str:

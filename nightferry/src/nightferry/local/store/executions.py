@@ -109,15 +109,30 @@ class Executions(StoreFile):
             ((id, n, json.dumps(event.to_json())) for n, event in enumerate(events, first)),
         )
 
-    def events(self, id: str) -> list[HistoryEvent]:
-        """Return an execution's history; raises HistoryDamaged."""
-        rows = self._db.execute("SELECT event FROM event WHERE execution = ? ORDER BY sequence", (id,))
+    def events(self, id: str, after: int = 0) -> list[HistoryEvent]:
+        """Return an execution's history after its first ``after`` events; raises HistoryDamaged."""
+        rows = self._db.execute(
+            "SELECT event FROM event WHERE execution = ? AND sequence >= ? ORDER BY sequence", (id, after)
+        )
+        return self._parse_events(id, rows, after)
+
+    def events_at(self, id: str, positions: Iterable[int]) -> list[HistoryEvent]:
+        """Return the events at these positions of an execution's history; raises HistoryDamaged."""
+        rows = self._db.execute(
+            "SELECT event FROM event WHERE execution = ? AND sequence IN (SELECT value FROM json_each(?))"
+            " ORDER BY sequence",
+            (id, json.dumps(list(positions))),
+        )
+        return self._parse_events(id, rows, 0)
+
+    def _parse_events(self, id: str, rows: Iterable[sqlite3.Row], before: int) -> list[HistoryEvent]:
         history: list[HistoryEvent] = []
         for row in rows:
             try:
                 history.append(HistoryEvent.from_json(json.loads(row["event"])))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                problem = f"Cannot read event {len(history) + 1} of execution {id} in {self.file} ({error!r})."
+                number = before + len(history) + 1
+                problem = f"Cannot read event {number} of execution {id} in {self.file} ({error!r})."
                 raise HistoryDamaged(problem, history) from error
         return history
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -34,3 +34,13 @@ def send_error(start_response: Any, status: int, code: str, message: str) -> Ite
     """Send an error as AWS's JSON protocol does."""
     response = json.dumps({"__type": code, "message": message or code}).encode()
     return send(start_response, response, f"{status} Error")
+
+
+def page_history(events: Sequence[Any], body: bytes) -> dict[str, Any]:
+    """Return the page of events for a request of GetExecutionHistory. Its default is 100 events a page."""
+    request = json.loads(body)
+    ordered = events[::-1] if request.get("reverseOrder") else events
+    start = int(request.get("nextToken") or 0)
+    end = start + int(request.get("maxResults") or 100)
+    following = {"nextToken": str(end)} if end < len(ordered) else {}
+    return {"events": list(ordered[start:end]), **following}

@@ -38,7 +38,14 @@ from nightferry.testing.fargate.deployment import deploy_schedules, deploy_topic
 from nightferry.testing.fargate.executions import SECURITY_GROUP, StartRefused, Tasks, WorkflowExecutions
 from nightferry.testing.fargate.log_events import list_newest
 from nightferry.testing.fargate.objects import Objects
-from nightferry.testing.fargate.responses import read_member, read_name, send, send_error, send_json
+from nightferry.testing.fargate.responses import (
+    page_history,
+    read_member,
+    read_name,
+    send,
+    send_error,
+    send_json,
+)
 from nightferry.testing.fargate.simulation import Simulation
 from nightferry.testing.fargate.task_output import lower_names, upper_names
 from nightferry.testing.fargate.task_script import ScriptedLine, TaskScript
@@ -271,9 +278,9 @@ class FakeFargate:
                 case "StopTask" if target == _ECS:
                     return self._stop_task(start_response, json.loads(body))
                 case "GetExecutionHistory" if (name := read_name(body, "executionArn")) in self._histories:
-                    return send_json(start_response, {"events": self._histories[name]})
+                    return send_json(start_response, page_history(self._histories[name], body))
                 case "GetExecutionHistory" if events := self._executions.history(read_member(body, "executionArn")):
-                    return send_json(start_response, {"events": events})
+                    return send_json(start_response, page_history(events, body))
                 case "RedriveExecution":
                     return self._redrive(start_response, read_member(body, "executionArn"))
                 case "StartExecution":
