@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -16,12 +19,11 @@ import httpx
 import pytest
 import uvicorn
 
-from nightferry.dashboard.access import Access, make_code
+from nightferry.contract import Privacy
 from nightferry.dashboard.app import create_app
 from nightferry.dashboard.site import Site
-from nightferry.environments.project import Project
-from nightferry.local.backend import LocalBackend
-from tests.dashboard.dashboards import TOKEN, make_client, make_site
+from tests.dashboard.dashboards import make_client, make_site
+from tests.dashboard.night import make_night
 from tests.local import toy
 
 
@@ -45,11 +47,40 @@ def client(site: Site) -> Iterator[httpx.Client]:
     client.close()
 
 
-# ── a real browser ────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def strict_site(project_root: Path) -> Site:
+    """Return a site whose catalog hides personal data."""
+    site = make_site(project_root)
+    site.redactor.privacy = Privacy.STRICT
+    object.__setattr__(site.catalog, "privacy", Privacy.STRICT)
+    return site
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of a project on which a night has run. Do not change it; see copy_night."""
+    return make_night(tmp_path_factory.mktemp("night") / "a project")
+
+
+@pytest.fixture(scope="session")
+def night_site(night: Path) -> Site:
+    """Return the site of the night."""
+    return make_site(night)
+
+
+@pytest.fixture(scope="session")
+def night_client(night_site: Site) -> Iterator[httpx.Client]:
+    """Return a client of the night's site."""
+    client = make_client(night_site)
+    yield client
+    client.close()
+
+
+# ── a real browser ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def chromium(night: Path) -> Iterator[Any]:
     """Return Chromium. Without it, tests are skipped, but fail where CI=true."""
     from playwright.sync_api import sync_playwright
 
@@ -70,32 +101,62 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], str]]:
-    """Return a function that serves a project over HTTP, and returns a URL that logs a browser in."""
-    stops: list[Callable[[], None]] = []
+def serve() -> Iterator[Callable[..., str]]:
+    """Return a function that serves a project over HTTP, and returns its address."""
+    with _Servers() as servers:
+        yield servers.serve
 
-    def serve(root: Path, *, actions: bool = True) -> str:
+
+@pytest.fixture(scope="session")
+def serve_night() -> Iterator[Callable[..., str]]:
+    """Return such a function whose servers live as long as the session."""
+    with _Servers() as servers:
+        yield servers.serve
+
+
+class _Servers:
+    """Servers of dashboards in threads."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def serve(self, root: Path, *, actions: bool = True) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        project = Project.find(root)
-        environment = project.environment("local")
-        site = Site(
-            project, environment, Access.on_loopback(TOKEN, port), lambda: LocalBackend(project, environment),
-            author="anna", actions=actions,
-        )  # fmt: skip
+        site = make_site(root, actions=actions, port=port)
         server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
+        self._running.append((server, thread))
         while not server.started:
             time.sleep(0.01)
+        return f"http://127.0.0.1:{port}"
 
-        def stop() -> None:
+    def __enter__(self) -> _Servers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server, thread in self._running:
             server.should_exit = True
             thread.join(10)
 
-        stops.append(stop)
-        return f"http://127.0.0.1:{port}/login?code={make_code(TOKEN)}"
+
+@pytest.fixture
+def serve_process() -> Iterator[Callable[[Path], tuple[str, Callable[[], None]]]]:
+    """Return a function that runs ``nightferry dashboard``, and returns the login's URL and a function to kill it."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def serve(root: Path) -> tuple[str, Callable[[], None]]:
+        command = [sys.executable, "-c", "from nightferry.cli import main; main()", "dashboard", "--port", "0"]
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://\S+/login\?code=\S+", line):
+                return found[0], process.kill
+        raise AssertionError("nightferry dashboard ended without an address")
 
     yield serve
-    for stop in stops:
-        stop()
+    for process in processes:
+        process.kill()
+        process.communicate()

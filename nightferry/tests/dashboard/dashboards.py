@@ -21,11 +21,11 @@ TOKEN = "a-token-for-tests-with-many-characters"
 PORT = 8471
 
 
-def make_site(root: Path, *, actions: bool = True, **options: Any) -> Site:
+def make_site(root: Path, *, actions: bool = True, port: int = PORT, **options: Any) -> Site:
     """Return a site on a project."""
     project = Project.find(root)
     environment = project.environment("local")
-    access = Access.on_loopback(TOKEN, PORT)
+    access = Access.on_loopback(TOKEN, port)
     return Site(
         project,
         environment,
@@ -35,6 +35,11 @@ def make_site(root: Path, *, actions: bool = True, **options: Any) -> Site:
         actions=actions,
         **options,
     )
+
+
+def make_login(address: str) -> str:
+    """Return a URL that logs a browser in to a site at this address."""
+    return f"{address}/login?code={make_code(TOKEN)}"
 
 
 def make_client(site: Site, *, logged_in: bool = True) -> httpx.Client:

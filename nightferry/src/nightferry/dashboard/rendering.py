@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import judge_execution, judge_run
+from nightferry.backend.state_history import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration
 from nightferry.printable import make_printable
@@ -62,7 +63,8 @@ class Renderer:
         )
         self._environment.globals.update(
             assets=assets, navigation=navigation, status=render_status, time=_render_time, duration=render_duration,
-            judge=judge, number=format_number,
+            judge=judge, number=format_number, describe_end=describe_end,
+            explain_cause=explain_cause,
         )  # fmt: skip
 
     def render(self, template: str, **context: Any) -> str:
@@ -81,6 +83,15 @@ def judge(entry: TaskRun | ExecutionSummary) -> str:
         outcome = judge_run(entry.status, entry.exit_code, entry.stop_code)
         return "queued" if entry.status == "QUEUED" else outcome
     return "interrupted" if entry.interrupted else judge_execution(entry.status)
+
+
+def describe_end(run: TaskRun) -> str:
+    """Return how a run ended, in a few words; empty while it is running, and for a success."""
+    if run.status != "STOPPED" or run.succeeded:
+        return ""
+    usual = run.reason == "Essential container in task exited"
+    code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
+    return code if usual or not run.reason else f"{code}: {run.reason}"
 
 
 def render_status(status: str, word: str = "") -> Markup:

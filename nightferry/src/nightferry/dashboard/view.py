@@ -24,7 +24,7 @@ from nightferry.presentation.inputs import redact_run
 from nightferry.presentation.times import parse_time
 from nightferry.printable import make_printable
 
-ID = re.compile(r"[0-9a-f-]{4,40}")
+ID = re.compile(r"[A-Za-z0-9_-]{4,80}")
 _MAX_FORM_FIELDS = 500
 
 Choice = TypeVar("Choice", bound=str)
@@ -162,8 +162,9 @@ class View:
         return f"/{quote(self.site.name)}{quote(path)}" + (f"?{urlencode(values)}" if values else "")
 
     def with_query(self, **changes: object) -> str:
-        """Return the URL of this page with changed parameters; None removes one."""
-        values = {name: found[-1] for name, found in self.query.items()} | changes
+        """Return the URL of this page with changed parameters; None removes one, and personal data is removed, too."""
+        hides = self.site.redactor.redact_text
+        values = {name: found[-1] for name, found in self.query.items() if hides(found[-1]) == found[-1]} | changes
         pairs = [(name, str(value)) for name, value in values.items() if value not in (None, "")]
         return self.url.path + (f"?{urlencode(pairs)}" if pairs else "")
 

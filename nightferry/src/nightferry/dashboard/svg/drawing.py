@@ -21,8 +21,10 @@ def element(name: str, *children: Markup | str, **attributes: Value | None) -> M
     return Markup("<{}{}>{}</{}>").format(name, written, Markup("").join(children), name)
 
 
-def picture(width: float, height: float, title: str, children: Iterable[Markup], *, class_: str = "") -> Markup:
-    """Return a picture with a title. It scales to the width of its container."""
+def picture(
+    width: float, height: float, title: str, children: Iterable[Markup], *, class_: str = "", stretch: bool = False
+) -> Markup:
+    """Return a picture with a title. It scales to the width of its container; with ``stretch``, not in proportion."""
     return element(
         "svg",
         element("title", title),
@@ -31,6 +33,7 @@ def picture(width: float, height: float, title: str, children: Iterable[Markup],
         role="img",
         aria_label=title,
         viewBox=f"0 0 {format_value(width)} {format_value(height)}",
+        preserveAspectRatio="none" if stretch else None,
         class_=class_ or None,
     )
 

@@ -1,0 +1,188 @@
+"""The pages in a real browser: accessible, within the window, usable by keys and without scripts, refreshed alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from nightferry.dashboard.site import Site
+from nightferry.testing.tiers import LONG
+from tests.dashboard.dashboards import make_login
+from tests.dashboard.night import copy_night
+from tests.dashboard.test_pages import list_pages, list_samples
+
+WIDTHS = (360, 1280)
+THEMES = ("light", "dark")
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture(scope="module")
+def address(night: Path, serve_night: Callable[[Path], str]) -> str:
+    return serve_night(night)
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """Return a page of a new browser profile that is logged in."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(make_login(address))
+    yield page
+    context.close()
+
+
+def base(page: Any) -> str:
+    parts = urlsplit(page.url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def list_urls(site: Site) -> list[str]:
+    """Return URLs of all pages; without the long tier, one of each."""
+    samples = list_samples(site)
+    return [url for path in list_pages() for url in (samples[path] if LONG else samples[path][:1])]
+
+
+def test_pages_are_accessible_in_both_themes_and_widths(page: Any, night_site: Site) -> None:
+    """The long tier has all combinations. Without it, the pages take turns: axe needs half a second for each."""
+    combinations = list(itertools.product(THEMES, WIDTHS))
+    axe, problems = Axe(), []
+    for number, url in enumerate(list_urls(night_site)):
+        page.goto(f"{base(page)}/local{url}")
+        for theme, width in combinations if LONG else [combinations[number % len(combinations)]]:
+            page.emulate_media(color_scheme=theme)
+            page.set_viewport_size({"width": width, "height": 800})
+            found = axe.run(page, options=_RULES).response["violations"]
+            problems += [f"{url} {theme} {width}: {one['id']} {one['nodes'][0]['html'][:200]}" for one in found]
+    assert not problems, "\n".join(problems)
+
+
+def test_pages_fit_a_phone(page: Any, night_site: Site) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for url in list_urls(night_site):
+        page.goto(f"{base(page)}/local{url}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, url
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, f"{url} at 200 %"
+
+
+def test_targets_are_large_enough(page: Any, night_site: Site) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for url in list_urls(night_site):
+        page.goto(f"{base(page)}/local{url}")
+        small = page.evaluate(
+            """() => [...document.querySelectorAll("button, select, input:not([type=hidden]), summary, a.row, .button")]
+                .filter((one) => one.getClientRects().length && one.getBoundingClientRect().height < 24)
+                .map((one) => one.outerHTML.slice(0, 120))"""
+        )
+        assert not small, f"{url}: {small}"
+
+
+def test_the_first_page_is_light(page: Any) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(f"{base(page)}/local/")
+    page.wait_for_load_state("networkidle")
+    assert all(url.startswith(base(page)) for url in requests)
+    assert len([url for url in requests if not url.endswith(".svg")]) <= 3, requests
+    weight = page.evaluate(
+        """() => performance.getEntries().filter((one) => one.transferSize !== undefined)
+            .reduce((sum, one) => sum + one.encodedBodySize, 0)"""
+    )
+    assert 1000 < weight < 60_000
+
+
+def test_no_script_or_style_is_refused_by_the_policy(page: Any, night_site: Site) -> None:
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    for url in list_urls(night_site):
+        page.goto(f"{base(page)}/local{url}")
+    assert not messages
+
+
+def test_rows_and_pages_are_reached_by_keys(page: Any) -> None:
+    page.goto(f"{base(page)}/local/")
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.wait_for_url("**/local/runs")
+    page.keyboard.press("j")
+    first = page.evaluate("document.activeElement.getAttribute('href')")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.getAttribute('href')") != first
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == first
+    page.keyboard.press("f")
+    page.wait_for_url("**outcome=failed**")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "q"
+    page.keyboard.type("f?")  # in a field, keys are text
+    assert page.evaluate("document.activeElement.value") == "f?"
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    page.wait_for_url("**/help")
+
+
+def test_all_works_without_scripts(
+    chromium: Any, night_site: Site, serve_night: Callable[[Path], str], night: Path
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(make_login(serve_night(night)))
+    page.goto(f"{base(page)}/local/runs")
+    page.get_by_label("Outcome").select_option("failed")
+    page.get_by_role("button", name="Show").click()
+    assert "outcome=failed" in page.url
+    assert page.locator("tr.failed").count() >= 2
+    page.get_by_label("Times in").select_option("UTC")
+    page.get_by_role("button", name="Apply").click()
+    assert page.url.endswith("/local/runs?task=&outcome=failed&since=&until=&q=") or "outcome=failed" in page.url
+    page.get_by_role("button", name="Log out").click()
+    assert page.goto(f"{base(page)}/local/runs").status == 401
+    context.close()
+
+
+def test_a_list_is_refreshed_and_keeps_what_the_reader_does(
+    chromium: Any, serve: Callable[[Path], str], night: Path, tmp_path: Path
+) -> None:
+    from nightferry.environments.project import Project
+    from nightferry.local.backend import LocalBackend
+
+    root = copy_night(night, tmp_path / "copy of a night")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(make_login(serve(root)))
+    page.goto(f"{base(page)}/local/runs")
+    rows = page.locator("#runs tbody tr").count()
+    page.locator("a.row").nth(1).focus()
+    focused = page.evaluate("document.activeElement.getAttribute('href')")
+    project = Project.find(root)
+    backend = LocalBackend(project, project.environment("local"))
+    backend.store.add_run("f" * 32, "hello", [], {}, started_by="eve")
+    page.locator("#runs tbody tr").nth(rows).wait_for(timeout=10_000)
+    assert page.evaluate("document.activeElement.getAttribute('href')") == focused
+    page.keyboard.press("p")
+    assert page.get_by_role("button", name="Continue the live update").is_visible()
+    context.close()
+
+
+def test_a_page_stays_when_its_server_is_gone(
+    chromium: Any, serve_process: Callable[[Path], tuple[str, Callable[[], None]]], night: Path, tmp_path: Path
+) -> None:
+    address, kill = serve_process(copy_night(night, tmp_path / "copy of a night"))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(address)
+    page.goto(f"{base(page)}/local/runs")
+    rows = page.locator("#runs tbody tr").count()
+    kill()
+    page.wait_for_selector("body.stale", timeout=10_000)
+    assert page.locator("#runs tbody tr").count() == rows
+    assert page.get_by_text("This page is not up to date").is_visible()
+    context.close()

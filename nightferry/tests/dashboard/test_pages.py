@@ -1,0 +1,198 @@
+"""All pages on the data of a night: complete HTML, safe links, escaped and redacted texts, true numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.dashboard.routes import PAGES
+from nightferry.dashboard.site import Site
+from tests.dashboard.dashboards import check_html, make_client
+
+Samples = dict[str, list[str]]
+
+
+@pytest.fixture(scope="session")
+def samples(night_site: Site) -> Samples:
+    """Return URLs for the path of each page. A page without one fails the tests below."""
+    return list_samples(night_site)
+
+
+def list_samples(site: Site) -> Samples:
+    """Return URLs below the environment for the path of each page."""
+    backend = site.backend
+    runs = backend.runs(limit=100)
+    failed = backend.executions(ExecutionFilter(outcome="failed"))[0]
+    done = backend.executions(ExecutionFilter(workflow="marks"))[0]
+    return {
+        "/": ["/"],
+        "/runs": [
+            "/runs",
+            "/runs?outcome=failed",
+            "/runs?q=nothing",
+            "/runs?task=hello&since=24h",
+            f"/runs?execution={done.id}",
+        ],
+        "/executions": ["/executions", "/executions?outcome=failed", "/executions?workflow=once"],
+        "/search": ["/search", "/search?q=disk", "/search?q=mark", f"/search?q={failed.id[:6]}"],
+        "/help": ["/help"],
+        "/runs/{id}": [f"/runs/{run.id}" for run in runs],
+    }
+
+
+def list_pages() -> list[str]:
+    return [page.path for page in PAGES if page.method == "GET"]
+
+
+@pytest.mark.parametrize("path", list_pages())
+def test_each_page_is_complete_and_safe(night_client: httpx.Client, samples: Samples, path: str) -> None:
+    assert path in samples, f"add URLs of {path} to list_samples"
+    for url in samples[path]:
+        response = night_client.get(f"/local{url}")
+        assert response.status_code in (200, 303), url
+        if response.status_code == 303:
+            response = night_client.get(response.headers["location"])
+        if not response.headers["content-type"].startswith("text/html"):
+            continue
+        check_html(response)
+        assert "<script>alert" not in response.text, url
+        assert "\x1b" not in response.text, url
+        assert "\u202e" not in response.text, url
+        assert not re.search(r"href=['\"]?javascript:", response.text), url
+        assert len(response.content) < 300_000, url
+
+
+@pytest.mark.parametrize("path", list_pages())
+def test_each_link_of_a_page_leads_to_a_page(night_client: httpx.Client, samples: Samples, path: str) -> None:
+    for url in samples[path][:2]:
+        response = night_client.get(f"/local{url}", follow_redirects=True)
+        if not response.headers["content-type"].startswith("text/html"):
+            continue
+        links = {link for link in check_html(response).xpath("//a/@href") if link.startswith("/")}
+        for link in sorted(links)[:40]:
+            if link.startswith(("/local/runs/", "/local/executions/")):
+                continue  # pages of their own
+            assert night_client.get(link).status_code in (200, 303), f"{url} → {link}"
+
+
+def test_the_numbers_of_the_first_page_are_those_of_their_lists(night_client: httpx.Client) -> None:
+    page = check_html(night_client.get("/local/"))
+    links = page.xpath("//main//a[contains(@href, 'outcome=') or contains(@href, 'since=')]")
+    checked = 0
+    for link in links:
+        number = re.match(r"\s*([0-9,]+)", link.text_content())
+        if number is None:
+            continue
+        listed = check_html(night_client.get(link.get("href"))).xpath("//p[@class='count']/strong")[0].text_content()
+        assert listed == number[1], link.get("href")
+        checked += 1
+    assert checked >= 4
+
+
+def test_a_list_is_also_data(night_site: Site, night_client: httpx.Client) -> None:
+    runs = night_client.get("/local/runs.json?outcome=failed").json()["runs"]
+    expected = night_site.backend.runs(RunFilter(outcome="failed"), limit=50)
+    assert [run["id"] for run in runs] == [run.id for run in expected]
+
+
+def test_a_list_continues_after_its_last_entry(night_client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nightferry.dashboard.pages.runs._PER_PAGE", 3)
+    everything = night_client.get("/local/runs.json").json()
+    found, url = [], "/local/runs"
+    while url:
+        page = check_html(night_client.get(url))
+        found += [urlsplit(link).path for link in page.xpath("//td/a[@class='row']/@href")]
+        url = next(iter(page.xpath("//a[@rel='next']/@href")), "")
+    assert len(found) == len(set(found)) > len(everything["runs"]) == 3
+
+
+@pytest.mark.parametrize("q", ["123-45-6789", "password=hunter2secret"])
+def test_personal_data_and_secrets_are_not_searched(strict_site: Site, q: str) -> None:
+    client = make_client(strict_site)
+    for path in ("/local/runs", "/local/executions", "/local/search"):
+        response = client.get(path, params={"q": q})
+        assert response.status_code == 400
+        assert "cannot be searched" in response.text
+        assert "6789" not in response.text
+        assert "hunter2" not in response.text
+
+
+def test_all_values_pass_through_redaction(strict_site: Site) -> None:
+    from nightferry.local.backend import LocalBackend
+
+    backend = strict_site.backend
+    assert isinstance(backend, LocalBackend)
+    number = "123-45-6789"
+    backend.store.add_run("a" * 32, "hello", [number], {"COLOR": number}, started_by=f"by {number}")
+    backend.store.mark_run_stopped("a" * 32, 1, None, f"failed for {number}")
+    client = make_client(strict_site)
+    for url in ("/local/", "/local/runs", "/local/runs.json", "/local/search?q=aaaa", f"/local/runs/{'a' * 32}"):
+        text = client.get(url, follow_redirects=True).text
+        assert "6789" not in text, url
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("outcome=lost", "must be one of"),
+        ("since=yesterday", "is not a time"),
+        ("until=0001-01-01", "out of range"),
+        ("before=x", "not a place in a list"),
+        ("before=2026-13-01T00:00:00.000000Z~a", "not a place in a list"),
+    ],
+)
+def test_a_wrong_parameter_is_explained(client: httpx.Client, query: str, message: str) -> None:
+    response = client.get(f"/local/runs?{query}")
+    assert response.status_code == 400
+    assert message in response.text
+    check_html(response)
+
+
+def test_an_unchanged_page_has_no_body(client: httpx.Client) -> None:
+    etag = client.get("/local/runs").headers["etag"]
+    response = client.get("/local/runs", headers={"If-None-Match": etag})
+    assert (response.status_code, response.content) == (304, b"")
+
+
+def test_times_are_shown_in_the_chosen_zone(night_client: httpx.Client) -> None:
+    assert "UTC</span>" in night_client.get("/local/runs").text
+    client = night_client
+    back = client.post("/local/preferences", data={"zone": "Asia/Kolkata", "back": "/local/runs?q=a"})
+    assert back.headers["location"] == "/local/runs?q=a"
+    assert "IST</span>" in client.get("/local/runs").text
+    assert client.post("/local/preferences", data={"zone": "../../etc/passwd"}).status_code == 400
+    client.post("/local/preferences", data={"zone": "UTC"})
+
+
+def test_no_template_switches_escaping_off() -> None:
+    folder = Path(__file__).parents[2] / "src" / "nightferry" / "dashboard"
+    for file in folder.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        for forbidden in ("|safe", "| safe", "autoescape", "style=", "<style", " onclick", " onload", "<script>"):
+            assert forbidden not in text, f"{file.name} has {forbidden}"
+
+
+def test_the_scripts_stay_small() -> None:
+    folder = Path(__file__).parents[2] / "src" / "nightferry" / "dashboard" / "static" / "js"
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in folder.iterdir())
+    assert lines <= 600
+
+
+def test_an_unexpected_error_has_a_number_and_no_details(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("secret of 123-45-6789")
+
+    monkeypatch.setattr(type(site.backend), "runs", fail)
+    response = make_client(site).get("/local/runs")
+    assert response.status_code == 500
+    assert "6789" not in response.text
+    number = re.search(r"incident ([0-9a-f]{8})", response.text)
+    assert number is not None
+    assert number[1] in caplog.text
