@@ -38,6 +38,7 @@ ORDER = [
     ["job"],
     ["backend"],
     ["costs"],
+    ["audit"],
     ["presentation"],
     ["local.store"],
     ["local.processes"],

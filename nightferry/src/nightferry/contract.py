@@ -166,6 +166,7 @@ PARAMETER_PATH = "_SSM_PATH"
 RUN_OPTIONS = frozenset(
     {
         "attach",
+        "confirm",
         "cpu",
         "detach",
         "dry_run",
@@ -177,6 +178,7 @@ RUN_OPTIONS = frozenset(
         "no_detach",
         "no_raw",
         "raw",
+        "reason",
         "show_completion",
     }
 )

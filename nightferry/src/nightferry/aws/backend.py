@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
+from nightferry.audit.journal import ActionJournal
+from nightferry.aws.actions import find_actions, read_author
 from nightferry.aws.executions import dead_letters, history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.map_runs import MapRuns
@@ -30,10 +32,12 @@ from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.placement import Placement, read_placement
 from nightferry.aws.runs.queries import RunQueries
 from nightferry.aws.runs.runs import measure_run, parse_run
-from nightferry.aws.runs.tasks import Tasks
+from nightferry.aws.runs.tasks import LONGEST_REASON, Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
+from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.interface import (
+    Capability,
     ExecutionSummary,
     Refused,
     RunRequest,
@@ -102,6 +106,7 @@ class AwsBackend(StateQueries):
         self.aws = aws or Aws(environment.aws.region, environment.aws.account)
         journal = Journal(project.state, environment.name, self._clock)
         self.journal_folder = journal.folder
+        self._action_journal = ActionJournal(project.state, environment.name)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
@@ -142,6 +147,15 @@ class AwsBackend(StateQueries):
         """The placement of tasks, read once. Raises NotDeployed."""
         return read_placement(self.aws, self.naming)
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return frozenset(("dead letters",))
+
+    def author(self) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return read_author(self.aws)
+
     # ── starts and stops ───────────────────────────────────────────────────────────────────────────────────────
 
     def run_task(self, request_: RunRequest) -> str:
@@ -157,7 +171,7 @@ class AwsBackend(StateQueries):
         task = request.check(self._catalog, request_)
         return request.build_parameters(self.naming, task, request_, self.placement)
 
-    def start_workflow(self, workflow: str, input: Any) -> str:
+    def start_workflow(self, workflow: str, input: Any, author: str = "") -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         declared = get_workflow(self._catalog, workflow)
         overlap = declared.overlap
@@ -165,7 +179,7 @@ class AwsBackend(StateQueries):
         if running and overlap == "skip":
             return running[0]
         check_input(declared, input)
-        id = self._executions.start(workflow, input)
+        id = self._executions.start(workflow, input, author)
         for earlier in running:
             if earlier != id:
                 self.stop(earlier, format_replacement(id))
@@ -234,14 +248,29 @@ class AwsBackend(StateQueries):
     def _find_repeat(self, run: TaskRun) -> str | None:
         return repeats.find_repeat(self.aws, self._outcomes, self.placement.cluster, run)
 
-    def stop(self, id: str, reason: str) -> None:
+    def stop(self, id: str, reason: str, author: str = "") -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
+        reason = format_stop_reason(reason, author, LONGEST_REASON)
         try:
             run = self.run(id)
         except UnknownName:
             self._executions.stop(self.execution(id), reason)
         else:
             self._tasks.stop(self.placement.cluster, run.id, reason)
+
+    def add_action(self, action: Action) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self._action_journal.add_action(action)
+
+    def add_action_result(self, result: ActionResult) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self._action_journal.add_action_result(result)
+
+    def actions(
+        self, wanted: ActionFilter = ALL_ACTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Action]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return find_actions(self, self._action_journal, wanted, before, limit)
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:  # noqa: ARG002
         """See :class:`nightferry.backend.interface.Backend`. AWS runs the tasks, so this only polls."""

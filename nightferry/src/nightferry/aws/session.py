@@ -158,7 +158,7 @@ class Aws:
         """Make the next call load new credentials, and return the error for the current call."""
         credentials = self.session.get_credentials()
         renewable = credentials is None or credentials.method != "env"
-        for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs"):
+        for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs", "caller"):
             self.__dict__.pop(name, None)
         return CredentialsExpired(
             f"{problem} Renew the credentials of account {self.account}: run aws sso login, or set new keys.",
@@ -194,6 +194,12 @@ class Aws:
     def sts(self) -> STSClient:
         """Security Token Service, for the caller's identity."""
         return self.session.client("sts", config=self.config)
+
+    @cached_property
+    def caller(self) -> str:
+        """The ARN of the caller, read once for its credentials. The call needs no permission."""
+        with self.translate_errors("read the caller's identity"):
+            return self.sts.get_caller_identity()["Arn"]
 
     @cached_property
     def sqs(self) -> SQSClient:

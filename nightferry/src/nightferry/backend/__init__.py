@@ -1,7 +1,9 @@
 """The interface of the backends, and the code that they share."""
 
+from nightferry.backend.actions import Action, ActionFilter, ActionResult
 from nightferry.backend.interface import (
     Backend,
+    Capability,
     CredentialsExpired,
     ExecutionSummary,
     LogReader,
@@ -17,7 +19,11 @@ from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, Run
 from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
 
 __all__ = [
+    "Action",
+    "ActionFilter",
+    "ActionResult",
     "Backend",
+    "Capability",
     "Count",
     "CredentialsExpired",
     "Cursor",

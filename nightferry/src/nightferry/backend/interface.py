@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
@@ -42,6 +43,10 @@ RunStatus = Literal[
     "STOPPED",
 ]
 ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
+
+
+Capability = Literal["engine", "stored notices", "everyone's actions", "dead letters"]
+"""What only some backends have or know. Without ``everyone's actions``, those of other people are known in part."""
 
 
 class Unreachable(NightferryError):
@@ -138,7 +143,10 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class ExecutionSummary:
-    """One execution of a workflow, as in a list. It is ``interrupted`` if it is open and no engine is running it."""
+    """One execution of a workflow, as in a list. It is ``interrupted`` if it is open and no engine is running it.
+
+    ``started_by`` is a person, a schedule, a trigger or another execution; None if the backend does not know it.
+    """
 
     id: str
     workflow: str
@@ -148,6 +156,7 @@ class ExecutionSummary:
     error: str | None
     cause: str | None
     interrupted: bool = False
+    started_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,15 @@ class Backend(Protocol):
         """The polling interval in seconds: while there are changes, and at most, after a long time without any."""
         ...
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Return what this backend has or knows and others do not."""
+        ...
+
+    def author(self) -> str:
+        """Return the person who acts: the user of the operating system, or on AWS the caller's name there."""
+        ...
+
     def run_task(self, request: RunRequest) -> str:
         """Request a run and return its ID."""
         ...
@@ -194,7 +212,7 @@ class Backend(Protocol):
         """Return, as JSON, the request that :meth:`run_task` would make, after the same checks. Start nothing."""
         ...
 
-    def start_workflow(self, workflow: str, input: Any) -> str:
+    def start_workflow(self, workflow: str, input: Any, author: str = "") -> str:
         """Request an execution and return its ID; with overlap ``skip``, return the ID of the open one, if any."""
         ...
 
@@ -237,8 +255,26 @@ class Backend(Protocol):
         """Return the time at which the retry of a failed run is planned, or None."""
         ...
 
-    def stop(self, id: str, reason: str) -> None:
-        """Request that a run or execution stop."""
+    def stop(self, id: str, reason: str, author: str = "") -> None:
+        """Request that a run or execution stop. Its reason then contains the author."""
+        ...
+
+    def add_action(self, action: Action) -> None:
+        """Record what a person requests, before it is done."""
+        ...
+
+    def add_action_result(self, result: ActionResult) -> None:
+        """Record the result of a recorded action."""
+        ...
+
+    def actions(
+        self, wanted: ActionFilter = ALL_ACTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Action]:
+        """Return the first ``limit`` actions of the filter, like :meth:`runs`.
+
+        On AWS, these are the actions that were requested on this machine, and those that AWS keeps: it has no author
+        of a redrive, and of an execution only if Nightferry started it.
+        """
         ...
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:

@@ -22,6 +22,7 @@ from nightferry.catalog.argument_types import check_arguments
 from nightferry.catalog.declarations import (
     Bucket,
     BucketPath,
+    ByHand,
     CatchUp,
     Function,
     Grant,
@@ -172,6 +173,7 @@ class Catalog:
         required_at_start: Iterable[str] = (),
         overridable: Iterable[str] = (),
         accepts_args: bool | None = None,
+        by_hand: ByHand = "allow",
     ) -> Task:
         """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
 
@@ -187,6 +189,9 @@ class Catalog:
         ``env`` that refers to a setting, a bucket or another resource is fixed. ``overridable`` names fixed variables
         that a start may set nevertheless. A start may add arguments that are options of the same settings, unless
         ``accepts_args`` is False; it may add any argument to a ``command`` with ``accepts_args``.
+
+        Set ``by_hand`` to ``confirm`` if a start by a person can destroy or disclose data: it then needs the name of
+        the environment. With ``never``, only schedules, triggers and workflows start the task.
 
         Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
@@ -209,6 +214,7 @@ class Catalog:
             )
         checks.check_choice("overlap", overlap, Overlap, declaration, location)
         checks.check_choice("severity", severity, Severity, declaration, location)
+        checks.check_choice("by_hand", by_hand, ByHand, declaration, location)
         checks.check_time_limit(time_limit, declaration, location)
         checks.check_expected_duration(expected, time_limit, declaration, location)
         checks.check_concurrency(concurrency, declaration, location)
@@ -252,6 +258,7 @@ class Catalog:
                 config, {**self.env, **_format_values(env)}, (*required_at_start, *overridable)
             ),
             args=args,
+            by_hand=by_hand,
         )
         checks.check_option_names(config, declaration, location)
         supplied = {*task.env, *task.secrets, *self.env, *self.secrets}

@@ -34,6 +34,10 @@ TriggerVia = Literal["lambda", "eventbridge"]
 CatchUp = Literal["skip", "once", "all"]
 """The starts that the engine makes for missed fires: none, one for all of them, or one for each."""
 
+ByHand = Literal["allow", "confirm", "never"]
+"""Whether a person may start a task, other than as a step of a workflow: freely, after typing the environment's name,
+or not at all."""
+
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
 
@@ -175,6 +179,7 @@ class Task:
         required_at_start: variables that each start must supply: a schedule, a trigger, a step or a person.
         overridable: the variables that a start may set, besides those of :mod:`nightferry.overrides`.
         args: the arguments that a start may add.
+        by_hand: whether a person may start the task, also as a repeat of a failed run or by a backfill.
     """
 
     name: str
@@ -198,6 +203,7 @@ class Task:
     required_at_start: tuple[str, ...] = ()
     overridable: frozenset[str] = frozenset()
     args: Arguments = "none"
+    by_hand: ByHand = "allow"
 
 
 @dataclass(frozen=True)

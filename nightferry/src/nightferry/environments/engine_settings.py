@@ -24,6 +24,7 @@ class EngineSettings(BaseModel):
     )
     keep_days: int = Field(default=90, ge=1, description="Days to retain ended runs, executions and notifications.")
     keep_log_days: int = Field(default=30, ge=1, description="Days to retain the log lines of ended runs.")
+    keep_action_days: int = Field(default=400, ge=1, description="Days to retain the record of what people did.")
     keep_runs: int = Field(
         default=100_000, ge=1, description="Most ended runs to retain; the oldest are deleted first."
     )
@@ -43,3 +44,8 @@ class EngineSettings(BaseModel):
     def log_retention(self) -> timedelta:
         """The time for which to retain the log lines of ended runs."""
         return timedelta(days=min(self.keep_log_days, self.keep_days))
+
+    @property
+    def action_retention(self) -> timedelta:
+        """The time for which to retain the record of what people did."""
+        return timedelta(days=self.keep_action_days)

@@ -3,6 +3,7 @@
 It is read from ``environments/NAME.toml``::
 
     backend = "local"                    # or "aws"
+    production = false                   # true: the dashboard only reads, unless it is started with --actions
 
     [settings]                           # values for the settings that the catalog declares
     decrypt = true
@@ -47,7 +48,7 @@ from nightferry.environments.toml_text import NotToml
 from nightferry.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "settings", "notices", "engine", "costs", "aws")
+_KEYS = ("backend", "production", "settings", "notices", "engine", "costs", "aws")
 _BACKENDS = ("local", "aws")
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
@@ -70,6 +71,13 @@ class Environment:
     notices: Mapping[str, Recipients] = field(default_factory=dict)
     """The recipients by topic. A topic that the file does not mention has none."""
     costs: CostSettings = field(default_factory=CostSettings)
+    production: bool = False
+    """True if a mistake here affects the public. The dashboard then only reads, unless it is started with --actions."""
+
+    @property
+    def kind(self) -> Literal["local", "shared", "production"]:
+        """How careful people must be here: on this machine, in an environment on AWS, or in production."""
+        return "production" if self.production else "local" if self.backend == "local" else "shared"
 
     def locate(self, *keys: str) -> str:
         """Return ``file:line`` of a key, or of the table that contains it, for messages."""
@@ -112,6 +120,9 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     if backend not in _BACKENDS:
         problem = "the key 'backend' is missing" if backend is None else f"backend = {backend!r} is not valid"
         raise _make_error(file, text, ("backend",), f"{problem}. Use one of {', '.join(map(repr, _BACKENDS))}.")
+    production = document.get("production", False)
+    if not isinstance(production, bool):
+        raise _make_error(file, text, ("production",), f"production must be true or false, not {production!r}.")
     settings = {}
     for path, value in _iterate_values(document.get("settings", {})):
         key = ".".join(path)
@@ -142,7 +153,7 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     engine = _parse_engine(document.get("engine", {}), backend, file, text)
     notices = _parse_notices(document.get("notices", {}), catalog, file, text)
     costs = _parse_table(CostSettings, "costs", document.get("costs", {}), file, text)
-    return Environment(name, backend, settings, file, aws, text, engine, notices, costs)
+    return Environment(name, backend, settings, file, aws, text, engine, notices, costs, production)
 
 
 def _parse_notices(table: Any, catalog: Catalog, file: Path, text: str) -> dict[str, Recipients]:

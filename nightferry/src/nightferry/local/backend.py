@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,8 +12,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from nightferry.audit.journal import ActionJournal
 from nightferry.backend import request_checks
+from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.interface import (
+    Capability,
     ExecutionSummary,
     RunRequest,
     TaskRun,
@@ -48,6 +52,7 @@ from nightferry.local.triggers.object_triggers import watch_objects
 from nightferry.states.machine.history import HistoryEvent
 
 _LOCK_RETRY_SECONDS = 0.3  # between two attempts to become the engine
+_LONGEST_REASON = 1000  # characters of the reason of a stop
 _POLL_SECONDS = 0.15  # between two calls of the poll function
 
 # A server has a backend, and a connection to the store, for each of its threads. They share the states by store and ID.
@@ -77,6 +82,7 @@ class LocalBackend(StateQueries):
         self._services = services
         self.redact = Redactor(project.catalog.privacy).redact_value
         self.store = Store(project.state / "engine.sqlite")
+        self._journal = ActionJournal(project.state, environment.name)
 
     @property
     def outlives_client(self) -> bool:
@@ -87,6 +93,18 @@ class LocalBackend(StateQueries):
     def interval(self) -> tuple[float, float]:
         """See :class:`nightferry.backend.interface.Backend`. Polling the local store is cheap."""
         return 0, 0
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return frozenset(("engine", "stored notices", "everyone's actions"))
+
+    def author(self) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return "unknown"
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -122,7 +140,7 @@ class LocalBackend(StateQueries):
         command = format_set_command(secret.name)
         return f"Its value would be stored with the run and in the shell's history. Store it: {command}"
 
-    def start_workflow(self, workflow: str, input: Any) -> str:
+    def start_workflow(self, workflow: str, input: Any, author: str = "") -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         declared = request_checks.get_workflow(self._project.catalog, workflow)
         if declared.overlap != "skip" or not self.store.open_execution_ids(workflow):
@@ -130,7 +148,7 @@ class LocalBackend(StateQueries):
             self._check_secrets(*declared.tasks)
         with self._open_services() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
-        return starts.begin_execution(self.store, declared, definition, input).id
+        return starts.begin_execution(self.store, declared, definition, input, started_by=author).id
 
     def find_scheduled(self, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -164,10 +182,26 @@ class LocalBackend(StateQueries):
         found = None if repeat is None else self.run(repeat)
         return found.not_before if found is not None and found.status == "QUEUED" else None
 
-    def stop(self, id: str, reason: str) -> None:
+    def stop(self, id: str, reason: str, author: str = "") -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        self.store.request_stop(self._resolve_id(id), reason)
+        self.store.request_stop(self._resolve_id(id), format_stop_reason(reason, author, _LONGEST_REASON))
         self.apply_stop_requests()
+
+    def add_action(self, action: Action) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self.store.add_action(action)
+        self._journal.add_action(action)
+
+    def add_action_result(self, result: ActionResult) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self.store.add_action_result(result)
+        self._journal.add_action_result(result)
+
+    def actions(
+        self, wanted: ActionFilter = ALL_ACTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Action]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.actions(wanted, before=before, limit=limit)
 
     def _open_services(self) -> AbstractContextManager[Services]:
         if self._services is not None:

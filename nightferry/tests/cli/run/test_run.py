@@ -118,7 +118,7 @@ def test_another_terminal_shows_the_run_and_stops_it(root: Path) -> None:
         assert nightferry(root, "stop", run.id[:10], "--reason", "lunch").returncode == 0
         out, _ = first.communicate(timeout=60)
     assert (first.returncode, out) == (143, "started\n")
-    assert backend.run(run.id).reason == "lunch"
+    assert backend.run(run.id).reason.startswith("lunch (by ")
     assert "has already ended" in nightferry(root, "stop", run.id).stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from nightferry.aws.executions.histories import Histories
 from nightferry.aws.lru_cache import LruCache
-from nightferry.aws.runs.journal import Journal
+from nightferry.aws.runs.journal import TOKEN_LENGTH, Journal
 from nightferry.aws.runs.runs import parse_time
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import ExecutionSummary, WorkflowExecution
@@ -25,6 +26,8 @@ _SEARCH_LIMIT = 500  # executions of each workflow that are searched for the pre
 _KEPT_DEFINITIONS = 50
 _KEPT_ERRORS = 10_000
 _LARGEST_PAGE = 1000  # of ListExecutions
+_LONGEST_NAME = 80  # of an execution
+_AUTHOR = re.compile(rf"-[0-9a-f]{{{TOKEN_LENGTH}}}-(.+)$")
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
 
 _STATUSES: Mapping[Outcome, tuple[str, ...]] = {
@@ -60,11 +63,16 @@ class Executions:
         """Return the ARN of an execution."""
         return f"{self._arn_prefix}:execution:{self._naming.state_machine(workflow)}:{execution}"
 
-    def start(self, workflow: str, input: Any) -> str:
-        """Start an execution idempotently, and return its name. The name contains the token of the journal."""
+    def start(self, workflow: str, input: Any, author: str) -> str:
+        """Start an execution idempotently, and return its name.
+
+        The name contains the token of the journal and ends with the author, because StartExecution has no other place
+        for it.
+        """
         request = {"stateMachineArn": self.make_state_machine_arn(workflow), "input": json.dumps(input)}
-        with self._journal.record(request) as call:
-            name = f"{workflow}-{call.token}"[:80]
+        by = re.sub(r"[^A-Za-z0-9_.]+", "-", author).strip("-")
+        with self._journal.record({**request, "author": by}) as call:
+            name = f"{workflow}-{call.token}{f'-{by}' if by else ''}"[:_LONGEST_NAME]
             with self._aws.translate_errors(f"start workflow {workflow}"):
                 self._aws.stepfunctions.start_execution(**request, name=name)
         return name
@@ -163,7 +171,7 @@ class Executions:
             error = self._errors[key]
         started = parse_time(item["startDate"])
         assert started is not None
-        return ExecutionSummary(name, workflow, status, started, stopped, *error)
+        return ExecutionSummary(name, workflow, status, started, stopped, *error, started_by=_find_starter(name))
 
     def list_running(self, workflow: str) -> list[str]:
         """Return the names of a workflow's running executions."""
@@ -230,6 +238,7 @@ class Executions:
             output=_parse_json(description.get("output")),
             error=description.get("error"),
             cause=description.get("cause"),
+            started_by=_find_starter(description.get("name", name), _parse_json(description.get("input"))),
         )
 
 
@@ -237,6 +246,14 @@ def _sort_ties(listed: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield the executions in the order of their places. The API orders by start time only."""
     for _, group in groupby(listed, key=lambda found: found[1]["startDate"]):
         yield from sorted(group, key=lambda found: _get_place(found[1]), reverse=True)
+
+
+def _find_starter(name: str, input: Any = None) -> str | None:
+    """Return the author in the name of an execution that Nightferry started, or the schedule in its input."""
+    found = _AUTHOR.search(name)
+    if found is None and isinstance(input, dict) and isinstance(input.get("schedule"), str):
+        return f"schedule:{input['schedule']}"
+    return found[1] if found else None
 
 
 def _get_place(item: Any) -> Cursor:

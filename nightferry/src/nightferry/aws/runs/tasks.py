@@ -17,6 +17,7 @@ from nightferry.backend.interface import CredentialsExpired, Refused, Unreachabl
 from nightferry.clock import Clock
 from nightferry.contract import parse_arn_id
 
+LONGEST_REASON = 255  # characters of the reason of a stop (ECS API, StopTask)
 _DESCRIBE_LIMIT = 100  # tasks per call (ECS API, DescribeTasks)
 # ECS remembers a token for the lesser of 24 hours and the task's lifetime plus one hour (ECS API, "Ensuring
 # idempotency"): for at least an hour after a start.
@@ -128,7 +129,7 @@ class Tasks:
     def stop(self, cluster: str, id: str, reason: str) -> None:
         """Request the stop of a task. ECS sends SIGTERM, and SIGKILL after the task's stop timeout."""
         with self._aws.translate_errors(f"stop task {id}"):
-            self._aws.ecs.stop_task(cluster=cluster, task=id, reason=reason[:255])
+            self._aws.ecs.stop_task(cluster=cluster, task=id, reason=reason[:LONGEST_REASON])
 
 
 def _format_reason(failure: Mapping[str, Any]) -> str:

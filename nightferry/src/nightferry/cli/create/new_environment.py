@@ -134,6 +134,8 @@ def render_file(catalog: Catalog, name: str) -> str:
         "# Every key is commented out and shows its default. Uncomment and set the keys that are marked as required;",
         "# until then, nightferry synth reports the next missing key.",
         'backend = "aws"',
+        "# If true, the dashboard only reads here, unless it is started with --actions.",
+        "# production = false",
         "",
         *_render_settings(catalog),
         *_render_recipients(catalog),

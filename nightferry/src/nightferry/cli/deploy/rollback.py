@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from nightferry.aws.rollback import Plan, plan_rollback, roll_back
+from nightferry.audit.journal import ActionJournal
+from nightferry.aws.actions import read_author
+from nightferry.aws.rollback import Plan, RollbackStep, plan_rollback, roll_back
 from nightferry.aws.session import Aws
+from nightferry.cli.terminal.actions import Reason, make_recorder
 from nightferry.cli.terminal.output import confirm, echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
@@ -26,6 +30,7 @@ def rollback(
         str | None, typer.Option("--to", help="Tag of the image to use. Default: the previous tag.", metavar="TAG")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without changing anything.")] = False,
+    reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not prompt for confirmation.")] = False,
 ) -> None:
     """Roll tasks back to the previously deployed image. Running tasks continue.
@@ -47,10 +52,19 @@ def rollback(
         return
     if not yes:
         confirm(f"Roll {env} back to {plan.target}?")
+    recorder = make_recorder(project, ActionJournal(project.state, env), read_author(aws))
+    with recorder.record("rollback", plan.target, reason) as outcome:
+        copied = [step.family for step in _roll_back(resources, aws, plan)]
+        outcome.text = f"{len(copied)} tasks use image {plan.target} instead of {plan.current}."
+    echo(f"New runs in {env} use image {plan.target}.")
+
+
+def _roll_back(resources: AwsResources, aws: Aws, plan: Plan) -> Iterator[RollbackStep]:
+    """Yield the steps that were done, and print each."""
     for step in roll_back(resources, aws, plan):
         if step.action == "copy":
             echo(f"{step.family}: done.")
-    echo(f"New runs in {env} use image {plan.target}.")
+            yield step
 
 
 def _print_plan(plan: Plan, env: str) -> None:

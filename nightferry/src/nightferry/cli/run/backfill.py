@@ -10,6 +10,7 @@ import typer
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.run.backfill_loop import TerminalBackfill
+from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.output import confirm, echo
@@ -46,6 +47,8 @@ def backfill(
     concurrency: Annotated[int, typer.Option(help="Number of runs or executions at once.", min=1, max=100)] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the times, and start nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help=f"Do not prompt for more than {CONFIRMED_TIMES} starts.")] = False,
+    reason: Reason = "",
+    confirm: Confirm = "",
     as_json: AsJson = False,
 ) -> None:
     """Start a schedule's target for each of its past times in a range, and follow the runs.
@@ -80,8 +83,11 @@ def backfill(
                 echo(f"{format_scheduled_time(entry.time)}: {entry.describe() if entry.id else 'would start'}")
         return
     _confirm(sum(entry.id is None for entry in entries), one, yes)
-    again = _format_command(schedule, begin, end, env, concurrency)
-    report.run(f"Continue with: {again}", print_status if as_json else echo)
+    confirm_by_hand([project.catalog.tasks[one.target]] if one.kind == "task" else [], env, confirm)
+    again = _format_command(schedule, begin, end, env, concurrency, confirm)
+    with make_recorder(project, backend, backend.author()).record("backfill", schedule, reason) as outcome:
+        report.run(f"Continue with: {again}", print_status if as_json else echo)
+        outcome.text, outcome.ids = report.summary, report.started
     if as_json:
         print_json(report.to_json())
     if report.interrupted:
@@ -99,7 +105,8 @@ def _confirm(number: int, schedule: Schedule, yes: bool) -> None:
     confirm(f"Start {schedule.target} {number:,} times?")
 
 
-def _format_command(schedule: str, begin: str, end: str, env: str, concurrency: int) -> str:
+def _format_command(schedule: str, begin: str, end: str, env: str, concurrency: int, confirm: str) -> str:
     words = ["nightferry", "backfill", schedule, "--from", begin, "--to", end]
     words += ["--concurrency", str(concurrency)] * (concurrency != 1) + ["--env", env] * (env != "local")
+    words += ["--confirm", confirm] * bool(confirm)
     return shlex.join(words)

@@ -32,6 +32,21 @@ class TerminalBackfill(Backfill):
         self._print: Callable[[str], None] = print_status
         self._resume = ""
 
+    @property
+    def started(self) -> list[str]:
+        """Return the IDs of what this command has started."""
+        return [entry.id for entry in self.entries if entry.id is not None and not entry.was_started]
+
+    @property
+    def summary(self) -> str:
+        """Return the number of times that have succeeded and failed, in words."""
+        failed, waiting = self._count("failed"), self._count("waiting")
+        done = len(self.entries) - failed - waiting
+        return f"{done} of {len(self.entries)} times succeeded" + (f", {failed} failed" if failed else "")
+
+    def _count(self, state: str) -> int:
+        return sum(entry.state == state for entry in self.entries)
+
     def run(self, resume: str, output: Callable[[str], None]) -> None:
         """Start and follow what the times need. ``resume`` is the sentence with the command that continues."""
         self._print, self._resume = output, resume
@@ -67,15 +82,12 @@ class TerminalBackfill(Backfill):
         print_status(f"\nNothing more is started.{wait} {self._resume}")
 
     def _print_summary(self) -> None:
-        counts = {state: sum(entry.state == state for entry in self.entries) for state in ("failed", "waiting")}
-        total, done = len(self.entries), len(self.entries) - sum(counts.values())
-        self.interrupted = self.interrupted and counts["waiting"] > 0
-        failed = f", {counts['failed']} failed" if counts["failed"] else ""
-        left = f", {counts['waiting']} not started. {self._resume}" if counts["waiting"] else ""
-        self._print(f"{done} of {total} times succeeded{failed}{left}")
+        waiting = self._count("waiting")
+        self.interrupted = self.interrupted and waiting > 0
+        self._print(self.summary + (f", {waiting} not started. {self._resume}" if waiting else ""))
         if self._schedule.kind == "workflow":
-            ids = [entry.id for entry in self.entries if entry.id is not None and not entry.was_started]
-            for line in format_stored_notices([t for id in ids for t in self._backend.stored_notices(id)], self._env):
+            topics = [topic for id in self.started for topic in self._backend.stored_notices(id)]
+            for line in format_stored_notices(topics, self._env):
                 self._print(line)
-        if counts["failed"]:
+        if self._count("failed"):
             self._print("Start a failed one again with: nightferry redrive ID" + format_env_option(self._env))

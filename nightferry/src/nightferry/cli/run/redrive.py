@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from nightferry.audit.journal import ActionJournal
+from nightferry.aws.actions import read_author
 from nightferry.aws.executions.dead_letters import QUEUES, DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.request_checks import get_task
 from nightferry.cli.run.start import report_end
+from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.output import Terminal, echo, print_fields
@@ -35,6 +40,8 @@ def redrive(
         typer.Option("--dry-run", help="Check the execution or run, or list the failed starts. Start nothing."),
     ] = False,
     detach: Annotated[bool, typer.Option(help="Print the ID and exit without following the execution or run.")] = False,
+    reason: Reason = "",
+    confirm: Confirm = "",
     as_json: AsJson = False,
 ) -> None:
     """Continue a failed execution, start a failed run again, or retry the starts in a dead-letter queue.
@@ -53,17 +60,35 @@ def redrive(
             raise NightferryError(
                 "The local engine has no dead-letter queues: it retries a failed start of a trigger or schedule."
             )
-        _redrive(project, env, target, dry_run, detach, as_json)
+        _redrive(project, env, target, _Options(dry_run, detach, as_json, reason, confirm))
         return
     resources = AwsResources(project.catalog, environment)
     names = list_queue_names(resources)
     if target in names or target in names.values():
-        _redrive_queue(resources, target, dry_run, as_json)
+        aws = Aws(resources.aws.region, resources.aws.account)
+        if dry_run:
+            _redrive_queue(resources, aws, target, dry_run=True, as_json=as_json)
+            return
+        recorder = make_recorder(project, ActionJournal(project.state, env), read_author(aws))
+        with recorder.record("retry-starts", target, reason) as outcome:
+            outcome.text = _redrive_queue(resources, aws, target, dry_run=False, as_json=as_json)
         return
-    _redrive(project, env, target, dry_run, detach, as_json)
+    _redrive(project, env, target, _Options(dry_run, detach, as_json, reason, confirm))
 
 
-def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command for an execution or a run."""
+
+    dry_run: bool
+    detach: bool
+    as_json: bool
+    reason: str
+    confirm: str
+
+
+def _redrive(project: Project, env: str, id: str, options: _Options) -> None:
+    dry_run, as_json = options.dry_run, options.as_json
     if as_json and not dry_run:
         raise NightferryError("Without --dry-run, --json applies to a queue only. Add --dry-run, or omit --json.")
     backend = open_backend(project, env)
@@ -75,7 +100,11 @@ def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool, a
             backend.redrive_run(run.id, dry_run=True)
             _print_repeat(redact_run(project.catalog, run), as_json)
         else:
-            _redrive_run(backend, env, run, detach)
+            confirm_by_hand([get_task(project.catalog, run.task)], env, options.confirm)
+            with make_recorder(project, backend, backend.author()).record("redrive-run", run.id, options.reason) as out:
+                new = backend.redrive_run(run.id)
+                out.text, out.ids = "The run starts again.", [new]
+            _follow_repeat(backend, env, run, new, options.detach)
         return
     if dry_run:
         backend.redrive(execution, dry_run=True)
@@ -84,7 +113,7 @@ def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool, a
         else:
             echo(f"{execution} can continue at the state that failed.")
     else:
-        _redrive_execution(backend, env, execution, detach)
+        _redrive_execution(project, backend, env, execution, options)
 
 
 def _print_repeat(run: TaskRun, as_json: bool) -> None:
@@ -97,8 +126,7 @@ def _print_repeat(run: TaskRun, as_json: bool) -> None:
     print_fields(Terminal(), format_inputs(run))
 
 
-def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None:
-    id = backend.redrive_run(run.id)
+def _follow_repeat(backend: Backend, env: str, run: TaskRun, id: str, detach: bool) -> None:
     print_status(f"Run {run.id} of {run.task} starts again with the same inputs, as run {id}.")
     if detach:
         backend.detach()
@@ -107,12 +135,14 @@ def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None
     raise typer.Exit(follow_to_end(backend, id, env, Terminal(), raw=False))
 
 
-def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> None:
-    seen = None if detach else SeenExecution.read(backend, id)
+def _redrive_execution(project: Project, backend: Backend, env: str, id: str, options: _Options) -> None:
+    seen = None if options.detach else SeenExecution.read(backend, id)
     notices = len(backend.stored_notices(id))
-    execution = backend.redrive(id)
+    with make_recorder(project, backend, backend.author()).record("redrive", id, options.reason) as outcome:
+        execution = backend.redrive(id)
+        outcome.text = "The execution continues at the state that failed."
     echo(f"{execution} continues at the state that failed.", err=True)
-    if detach:
+    if options.detach:
         backend.detach()
         echo(execution)
         return
@@ -121,8 +151,9 @@ def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> Non
     report_end(backend, ended, console, env, notices)
 
 
-def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:
-    queue = Queue.find(resources, Aws(resources.aws.region, resources.aws.account), name)
+def _redrive_queue(resources: AwsResources, aws: Aws, name: str, *, dry_run: bool, as_json: bool) -> str:
+    """Retry or list the failed starts in a queue, and return the result in words. Exit with 1 if one fails again."""
+    queue = Queue.find(resources, aws, name)
     results: list[dict[str, str]] = []
     remaining: list[DeadLetter] = []
     try:
@@ -144,14 +175,16 @@ def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: b
         for letter in remaining:
             queue.return_letter(letter)
     failed = 0 if dry_run else len(remaining)
+    summary = f"{len(results) - failed} started and deleted, {failed} returned to the queue."
     if as_json:
         print_json(results)
     elif not results:
         echo("The queue has no dead letters.")
     elif not dry_run:
-        echo(f"{len(results) - failed} started and deleted, {failed} returned to the queue.")
+        echo(summary)
     if failed:
         raise typer.Exit(1)
+    return summary
 
 
 def _print_result(letter: DeadLetter, outcome: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.request_checks import get_task
 from nightferry.cli.run.task_help import format_task_help
 from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOptions, find_task, rewrite
+from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_task
-from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
+from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
 from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
@@ -74,6 +77,8 @@ def run(
         bool, typer.Option("--dry-run", help="Check and print the request without starting the task.")
     ] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's ID and exit without following it.")] = False,
+    reason: Reason = "",
+    confirm: Confirm = "",
     raw: Annotated[bool, typer.Option(help="Print log lines unchanged, also on a terminal.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,11 +90,17 @@ def run(
     project = Project.find()
     backend = open_backend(project, env)
     settings = parse_variables(variables)
-    request = RunRequest(task, arguments or (), settings, cpu, memory, current_user())
+    request = RunRequest(task, arguments or (), settings, cpu, memory)
+    backend.request(request)  # A mistake is reported before any call that may fail, and is not recorded.
+    author = backend.author()
+    request = replace(request, started_by=author)
     if dry_run:
         print_json(backend.request(request))
         return
-    id = backend.run_task(request)
+    confirm_by_hand([get_task(project.catalog, task)], env, confirm)
+    with make_recorder(project, backend, author).record("run", task, reason) as outcome:
+        id = backend.run_task(request)
+        outcome.text, outcome.ids = "The run was requested.", [id]
     if detach:
         backend.detach()
         if as_json:

@@ -14,6 +14,7 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import get_task
 from nightferry.cli.run.task_options import TaskCommand, TaskOptions
+from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_environment, complete_task
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
@@ -25,7 +26,9 @@ from nightferry.errors import NightferryError
 _CI_AUTHOR = "ci"
 _AUTHOR = re.compile(r"[^\W\d_][\w .'/-]{0,63}")
 _USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [--SETTING=VALUE …] [ARGUMENT …]"
-_OPTIONS_WITH_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
+_OPTIONS_WITH_VALUE = frozenset(
+    {"-e", "--cpu", "--memory", "--attach", "--reason", "--confirm", "--show-completion", "--install-completion"}
+)
 _FLAGS = frozenset({"--dry-run", "--raw", "--help", "-h"})
 
 app = typer.Typer(
@@ -64,6 +67,8 @@ def run_ecs_task(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and print the request without starting the task.")
     ] = False,
+    reason: Reason = "",
+    confirm: Confirm = "",
     raw: Annotated[bool, typer.Option("--raw", help="Print log lines unchanged, also on a terminal.")] = False,
     attach: Annotated[
         str | None, typer.Option(help="Follow this run instead of starting a new one.", metavar="ID")
@@ -84,13 +89,17 @@ def run_ecs_task(
     backend = AwsBackend(project, environment, report=print_status)
     if attach is not None:
         raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Terminal(), raw=raw))
-    get_task(project.catalog, task)
+    declared = get_task(project.catalog, task)
     author, arguments = _split_author(words or [], project.catalog.tasks.keys())
     request = RunRequest(task, arguments, parse_variables(variables), cpu, memory, author)
+    checked = backend.request(request)
     if dry_run:
-        print_json(backend.request(request))
+        print_json(checked)
         return
-    id = backend.run_task(request)
+    confirm_by_hand([declared], env, confirm)
+    with make_recorder(project, backend, author).record("run", task, reason) as outcome:
+        id = backend.run_task(request)
+        outcome.text, outcome.ids = "The run was requested.", [id]
     print_status(f"Started {task} (run {id}). Attach from another terminal: run-ecs-task {env} --attach {id}")
     raise typer.Exit(follow_to_end(backend, id, env, Terminal(), raw=raw))
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nightferry.backend.interface import Backend, WorkflowExecution
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.cli.terminal.actions import Reason, make_recorder
 from nightferry.cli.terminal.completion import complete_workflow
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.notices import format_stored_notices
@@ -31,6 +32,7 @@ def start(
     env: Env = "local",
     input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}",
     detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1.
@@ -43,7 +45,11 @@ def start(
     project = Project.find()
     backend = open_backend(project, env)
     before = {execution.id for execution in backend.executions(ExecutionFilter(workflow=workflow))}
-    id = backend.start_workflow(workflow, value)
+    author = backend.author()
+    with make_recorder(project, backend, author).record("start", workflow, reason) as outcome:
+        id = backend.start_workflow(workflow, value, author)
+        outcome.text = "Nothing was started, because an execution was open." if id in before else "It was started."
+        outcome.ids = [id]
     console = Terminal(stderr=as_json)
     if id in before:
         unused = " It keeps its own input; --input is ignored." if value != {} else ""

@@ -8,6 +8,7 @@ import typer
 
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.cli.terminal.actions import make_recorder
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.output import echo
 from nightferry.environments.project import Project
@@ -20,7 +21,8 @@ def stop(
     reason: Annotated[str, typer.Option(help="Reason to record.")] = "Stopped by hand.",
 ) -> None:
     """Stop a run, or an execution and its tasks. Tasks receive SIGTERM, and SIGKILL after 30 seconds."""
-    backend = open_backend(Project.find(), env)
+    project = Project.find()
+    backend = open_backend(project, env)
     found = _find(backend, id)
     if found is None:
         open_runs = [run.id for run in backend.runs(RunFilter(outcome="open"), limit=100)]
@@ -30,7 +32,10 @@ def stop(
     if not is_open:
         echo(f"{name} has already ended.")
         return
-    backend.stop(name, reason)
+    author = backend.author()
+    with make_recorder(project, backend, author).record("stop", name, reason) as outcome:
+        backend.stop(name, reason, author)
+        outcome.text = "The stop was requested."
     echo(f"Requested the stop of {name}.")
 
 

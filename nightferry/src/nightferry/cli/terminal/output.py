@@ -97,6 +97,11 @@ def confirm(question: str) -> None:
     typer.confirm(make_printable(question), abort=True)
 
 
+def ask(question: str) -> str:
+    """Return the line that the person at the terminal types."""
+    return str(typer.prompt(make_printable(question), default="", show_default=False)).strip()
+
+
 class GuardedStream:
     """A standard stream for what other libraries write, such as messages of the parser of options, and tracebacks.
 

@@ -1,4 +1,4 @@
-"""Removal of old runs, log lines, executions, notifications and starts, according to the engine's settings.
+"""Removal of old runs, log lines, executions, notifications, starts and actions, according to the engine's settings.
 
 Records are removed in small batches with separate transactions, so that other writes do not wait. Open runs and
 executions, and runs of retained executions, are never removed. Log lines may be removed earlier than their runs.
@@ -72,6 +72,7 @@ class Retention:
             or self._store.prune_runs(time - settings.retention, settings.keep_runs)
             or self._store.prune_notifications(time - settings.retention)
             or self._store.prune_starts(time - settings.retention)
+            or self._store.prune_actions(time - settings.action_retention)
         )
         if pruned:
             self._store.vacuum(_VACUUM_PAGES)

@@ -16,6 +16,7 @@ it.
 
 from __future__ import annotations
 
+from nightferry.local.store.actions import Actions
 from nightferry.local.store.executions import Executions, HistoryDamaged
 from nightferry.local.store.file import StoreDamaged, StoreUnusable
 from nightferry.local.store.lines import Lines
@@ -46,5 +47,7 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Objects, Lines, LogWindows, Requests, Queries, StartQueries, Pruning):
+class Store(
+    Runs, Executions, Starts, Schedules, Objects, Lines, LogWindows, Requests, Actions, Queries, StartQueries, Pruning
+):
     """The store's file; safe for several processes at once, each with its own ``Store``."""

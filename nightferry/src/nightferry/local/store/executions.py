@@ -171,6 +171,7 @@ def parse_summary(row: sqlite3.Row) -> ExecutionSummary:
         stopped_at=parse_optional_time(row["stopped_at"]),
         error=row["error"],
         cause=row["cause"],
+        started_by=row["started_by"] or None,
     )
 
 
@@ -185,4 +186,5 @@ def _parse_execution(row: sqlite3.Row) -> WorkflowExecution:
         output=None if row["output"] is None else json.loads(row["output"]),
         error=row["error"],
         cause=row["cause"],
+        started_by=row["started_by"] or None,
     )

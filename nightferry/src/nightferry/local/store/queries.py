@@ -28,7 +28,7 @@ EXAMINED = 100_000
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _RUN_TEXTS = ("id", "command", "environment", "started_by", "reason")
-_EXECUTION_COLUMNS = "id, workflow, status, started_at, stopped_at, error, cause"
+_EXECUTION_COLUMNS = "id, workflow, status, started_at, stopped_at, error, cause, started_by"
 
 _Entry = TypeVar("_Entry")
 
