@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +17,11 @@ from lxml import html as lxml_html
 
 from nightferry.clock import get_clock
 from nightferry.contract import LogEvent
+from nightferry.dashboard.pages.catalog.state_lengths import StatePass, compare, find_slowest
 from nightferry.dashboard.site import Site
 from nightferry.local.store import Store
 from nightferry.local.store.times import format_time
+from nightferry.states.machine.history import HistoryEvent
 from tests.dashboard.dashboards import check_html, make_client, make_site
 
 ENDS = {"succeeded": (0, "EssentialContainerExited"), "failed": (3, "EssentialContainerExited"),
@@ -131,3 +135,85 @@ def test_names_of_other_kinds_are_not_files(client: httpx.Client) -> None:
         assert response.status_code == 404
         assert "<script>" not in response.text
         assert urlsplit(str(response.url)).path
+
+
+# ── workflows ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_execution(store: Store, workflow: str, at: datetime, states: list[tuple[str, float]], status: str) -> str:
+    """Add an ended execution that passed through Task states of these lengths, and failed in the last one."""
+    id = uuid.uuid4().hex
+    definition = json.dumps({"StartAt": "x", "States": {"x": {"Type": "Pass", "End": True}}})
+    end = at + timedelta(seconds=sum(length for _, length in states))
+    store._db.execute(
+        "INSERT INTO execution (id, workflow, definition, input, status, started_at, stopped_at)"
+        " VALUES (?, ?, ?, '{}', ?, ?, ?)",
+        (id, workflow, definition, status, format_time(at), format_time(end)),
+    )
+    events = [HistoryEvent(1, 0, "ExecutionStarted", at, {"input": "{}"})]
+    for number, (name, length) in enumerate(states):
+        events.append(HistoryEvent(len(events) + 1, len(events), "TaskStateEntered", at, {"name": name}))
+        at += timedelta(seconds=length)
+        kind = "ExecutionFailed" if status == "FAILED" and number == len(states) - 1 else "TaskStateExited"
+        events.append(HistoryEvent(len(events) + 1, len(events), kind, at, {"name": name}))
+    store.add_events(id, 0, events)
+    return id
+
+
+@pytest.fixture
+def nights(root: Path) -> Path:
+    """Add 35 nights: "load" takes 20 minutes, "send" 5 minutes at first and 40 in the last three nights."""
+    store = open_store(make_site(root))
+    begin = get_clock().now() - timedelta(days=40)
+    with store.transaction():
+        for night in range(35):
+            at = begin + timedelta(days=night)
+            load, send = ("load", 1200.0 + night), ("send", 300.0 if night < 32 else 2400.0)
+            if night % 10 == 9:
+                add_execution(store, "marks", at, [load, ("send", 30)], "FAILED")
+            else:
+                add_execution(store, "marks", at, [load, send], "SUCCEEDED")
+    store.close()
+    return root
+
+
+def test_the_slowest_state_of_the_last_30_nights_is_at_the_top(nights: Path) -> None:
+    client = make_client(make_site(nights))
+    page = check_html(client.get("/local/workflows/marks"))
+    verdict = " ".join(page.xpath("string(//p[contains(@class, 'verdict')])").split())
+    assert re.fullmatch(r"Slowest state: load, usually 20 min \d+ s of 25 min \d+ s \(80 %\)\.", verdict)
+    found = client.get("/local/workflows/marks.json").json()
+    assert [state["name"] for state in found["states"]] == ["load", "send"]
+    assert len(found["executions"]) == len(found["states"][0]["lengths"]) == 30
+    assert found["states"][1]["lengths"][-1] == 2400
+    assert found["states"][1]["median"] == 300
+    assert sum(found["states"][1]["failed"]) == found["outcomes"]["failed"] == 3
+    assert assert_numbers_equal_their_lists(client, page) == 2
+    charts = page.xpath("//*[local-name()='svg']/@aria-label")
+    assert charts[0] == "Durations of the last 30 executions of marks, the newest on the right; 3 failed"
+    assert "Durations of state send in 30 executions, the newest on the right; 3 failed" in charts
+    rows = page.xpath("//tr[@class='slowest']")
+    assert "slowest" in rows[0].text_content()
+    client.close()
+
+
+def test_all_workflows_and_one_without_executions(nights: Path) -> None:
+    client = make_client(make_site(nights))
+    page = check_html(client.get("/local/workflows"))
+    assert assert_numbers_equal_their_lists(client, page) == 2
+    assert "no execution" in page.xpath("string(//tr[.//a[text()='fails']])")
+    text = check_html(client.get("/local/workflows/fails")).text_content()
+    assert "No execution has ended here." in text
+    assert "Expected length, from the declarations of its tasks: at most" in text
+    assert client.get("/local/workflows/none").status_code == 404
+    client.close()
+
+
+def test_states_of_different_executions_are_in_one_order() -> None:
+    one = {name: StatePass("Task", 1, False) for name in ("a", "c", "d")}
+    other = {name: StatePass("Task", 2, name == "b") for name in ("a", "b", "d")}
+    states = compare([one, other])
+    assert [state.name for state in states] == ["a", "b", "c", "d"]
+    assert states[1].lengths == (None, 2)
+    assert states[1].median == 2, "a state that always failed"
+    assert find_slowest([]) is None

@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
-from nightferry.dashboard.pages.catalog import task, tasks
+from nightferry.dashboard.pages.catalog import task, tasks, workflow, workflows
 from nightferry.dashboard.view import View
 
 
@@ -32,6 +32,8 @@ PAGES = (
     Page("/executions", executions.show, "Executions"),
     Page("/tasks", tasks.show, "Tasks"),
     Page("/tasks/{task}", task.show),
+    Page("/workflows", workflows.show, "Workflows"),
+    Page("/workflows/{workflow}", workflow.show),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),

@@ -18,13 +18,13 @@ from nightferry.catalog.declarations import Task
 from nightferry.costs.fargate import list_price_keys, price_seconds
 from nightferry.costs.observations import summarize
 from nightferry.costs.prices import ARCHITECTURE_NAMES, ARCHITECTURES, find_prices
+from nightferry.dashboard.pages.catalog.grants import describe_grants
+from nightferry.dashboard.pages.catalog.setting_sources import list_settings
 from nightferry.dashboard.pages.catalog.success import count_outcomes, format_instant
 from nightferry.dashboard.svg import durations
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
 from nightferry.presentation.durations import find_percentile
-from nightferry.presentation.grants import describe_grants
-from nightferry.presentation.settings import list_settings
 
 DAYS = 90
 MAX_RUNS = 2000
