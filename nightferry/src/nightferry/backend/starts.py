@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from nightferry.backend.queries import Outcome
+
 StartOutcome = Literal["started", "skipped", "missed"]
 """The target was started; it was skipped because of its overlap policy; or nothing was started in time."""
 
@@ -28,8 +30,9 @@ class Start:
     """One decision of a schedule or trigger.
 
     ``source`` is ``schedule:NAME`` or ``trigger:NAME``. ``id`` is the run or execution that was started, or that was
-    already open. ``object`` is the key of the object for which a trigger started its target. A backfill starts what a
-    schedule did not; its starts are those of the schedule, and ``by_backfill`` is True.
+    already open, and ``result`` is the outcome so far of the one that was started. ``object`` is the key of the object
+    for which a trigger started its target. A backfill starts what a schedule did not; its starts are those of the
+    schedule, and ``by_backfill`` is True.
     """
 
     source: str
@@ -42,6 +45,7 @@ class Start:
     note: str | None = None
     object: str | None = None
     by_backfill: bool = False
+    result: Outcome | None = None
 
     @property
     def declaration(self) -> str:

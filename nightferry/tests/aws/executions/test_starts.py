@@ -96,6 +96,7 @@ def test_runs_of_schedules_and_triggers_are_starts(
         ("trigger:arrival", of_object, False, "in/a.csv", "started"),
         ("schedule:nightly", first, False, None, "started"),
     ]
+    assert [one.result for one in found] == ["failed", "succeeded", "failed"]
     assert repeat not in [one.id for one in found]
     assert [one.due_at for one in found if one.declaration == "nightly"] == [due - timedelta(days=3), due]
     assert [one.id for one in list_all(backend, StartFilter("schedule:nightly"), 1)] == [again, first]

@@ -21,7 +21,7 @@ from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.scheduled import was_skipped
 from nightferry.aws.lru_cache import LruCache
 from nightferry.backend.interface import TaskRun, WorkflowExecution
-from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter, judge_execution, judge_run
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.contract import INPUT_VARIABLES, SCHEDULE_VARIABLE, parse_scheduled_time
@@ -149,16 +149,19 @@ class Starts:
         """Return the start that began a run; None for one by hand, of an execution, or of a repeat."""
         if run.execution is not None or run.repeats is not None:
             return None
+        result = judge_run(run.status, run.exit_code, run.stop_code)
         schedule = run.env.get(SCHEDULE_VARIABLE)
         if schedule is not None and (due := run.scheduled_at) is not None:
             by_backfill = run.started_by.startswith("backfill/")
             source = make_source("schedule", schedule)
-            return Start(source, "task", run.task, due, run.created_at, "started", run.id, by_backfill=by_backfill)
+            return Start(
+                source, "task", run.task, due, run.created_at, "started", run.id, by_backfill=by_backfill, result=result
+            )
         for one in declarations:
             # ECS allows 36 characters for the starter.
             if isinstance(one, ObjectTrigger) and run.started_by == f"trigger/{one.name}"[:36]:
                 key, source, created = run.env.get(INPUT_VARIABLES["key"]), _get_source(one), run.created_at
-                return Start(source, "task", run.task, created, created, "started", run.id, object=key)
+                return Start(source, "task", run.task, created, created, "started", run.id, object=key, result=result)
         return None
 
     # ── executions ────────────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +201,9 @@ class Starts:
             start = Start(
                 source, "workflow", execution.workflow, started, started, "started", execution.id, object=seen
             )
-        return _mark_skipped(start, execution) if start is not None and was_skipped(execution) else start
+        if start is None or was_skipped(execution):
+            return None if start is None else _mark_skipped(start, execution)
+        return replace(start, result=judge_execution(candidate.item["status"]))
 
     def _find_trigger(self, execution: WorkflowExecution, values: dict[str, Any]) -> ObjectTrigger | None:
         """Return the trigger that matches the object of an execution's input."""

@@ -18,6 +18,9 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _BACKFILL = "backfill:"
+_COLUMNS = """start.rowid, start.*, CASE WHEN outcome = 'started' THEN coalesce(
+    (SELECT outcome FROM run WHERE run.id = start.id), (SELECT outcome FROM execution WHERE execution.id = start.id)
+) END AS result"""
 
 
 class StartQueries(StoreFile):
@@ -27,7 +30,7 @@ class StartQueries(StoreFile):
         """Return the next ``limit`` starts after the cursor ``before``, the last decision first."""
         where, values = _build_condition(wanted, before)
         rows = self._db.execute(
-            f"SELECT rowid, * FROM start WHERE {where} ORDER BY decided_at DESC, rowid DESC LIMIT ?",
+            f"SELECT {_COLUMNS} FROM start WHERE {where} ORDER BY decided_at DESC, start.rowid DESC LIMIT ?",
             (*values, limit + 1),
         ).fetchall()
         found = rows[:limit]
@@ -73,7 +76,7 @@ class StartQueries(StoreFile):
 
     def _parse_object(self, trigger: str, row: sqlite3.Row) -> SeenObject:
         token = f"trigger:{trigger}:{row['key']}:{row['version']}"
-        start = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
+        start = self._db.execute(f"SELECT {_COLUMNS} FROM start WHERE token = ?", (token,)).fetchone()
         return SeenObject(
             row["key"],
             row["size"],
@@ -90,7 +93,7 @@ def _build_condition(wanted: StartFilter, before: Cursor | None) -> tuple[str, l
     conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
     values: list[str | int] = [value for value in equal.values() if value is not None]
     if before is not None and (wanted.until is None or before.time < wanted.until):
-        conditions.append("(decided_at, rowid) < (?, ?)")
+        conditions.append("(decided_at, start.rowid) < (?, ?)")
         values += [format_time(before.time), int(before.id or 0)]
     else:
         conditions.append("decided_at < ?")
@@ -115,4 +118,5 @@ def _parse_start(row: sqlite3.Row) -> Start:
         note=row["note"],
         object=key,
         by_backfill=source.startswith(_BACKFILL),
+        result=row["result"],
     )
