@@ -62,7 +62,8 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(
-            assets=assets, navigation=navigation, status=render_status, time=_render_time, duration=render_duration,
+            assets=assets, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
+            duration=render_duration,
             judge=judge, number=format_number, describe_end=describe_end,
             explain_cause=explain_cause,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.catalog import task, tasks, workflow, workflows
+from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
 
@@ -34,6 +35,10 @@ PAGES = (
     Page("/tasks/{task}", task.show),
     Page("/workflows", workflows.show, "Workflows"),
     Page("/workflows/{workflow}", workflow.show),
+    Page("/schedules", schedules.show, "Schedules"),
+    Page("/schedules/{name}", schedule.show),
+    Page("/triggers", triggers.show, "Triggers"),
+    Page("/triggers/{name}", trigger.show),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),

@@ -50,6 +50,11 @@ class EnvironmentSchedule:
             return self.rate_from
         return self.declared.start
 
+    @property
+    def fires_are_known(self) -> bool:
+        """Return False for a rate whose origin is not known, and with it the times of its fires."""
+        return not isinstance(self.expression, Rate) or self.start is not None
+
     def iterate_occurrences(self, after: datetime) -> Iterator[Occurrence]:
         """Yield its times after ``after``, in order, with those that a clock change skips."""
         return iterate_occurrences(self.expression, after, self.zone, start=self.start, end=self.declared.end)
@@ -83,7 +88,7 @@ class Upcoming:
 def find_upcoming(schedule: EnvironmentSchedule, after: datetime, count: int) -> list[Upcoming]:
     """Return the next fires after a time, at most ``count``. A rate without an origin counts from ``after``."""
     note, found = "", []
-    if isinstance(schedule.expression, Rate) and schedule.start is None:
+    if not schedule.fires_are_known:
         note = "counted from now"
         if schedule.declared.via == "scheduler":
             note += "; the first fire is at its creation"

@@ -1,0 +1,1 @@
+"""Pages about schedules, triggers and what they started."""

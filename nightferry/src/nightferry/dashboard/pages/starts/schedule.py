@@ -1,0 +1,84 @@
+"""One schedule: its declaration in words, its next fires, and every start that was decided."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from starlette.responses import Response
+
+from nightferry.backend.starts import START_OUTCOMES, NotKnown, StartFilter, make_source
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Schedule
+from nightferry.dashboard.declared_schedules import find_schedule
+from nightferry.dashboard.view import View
+from nightferry.presentation.late_fires import find_late_fires
+from nightferry.presentation.schedule_words import describe_period
+from nightferry.presentation.schedules import find_upcoming
+
+_PER_PAGE = 50
+_NEXT_FIRES = 10
+
+_CATCH_UP = {
+    "skip": "are reported and start nothing",
+    "once": "start the target once, for the last one",
+    "all": "start the target for each of the last 2,000",
+}
+_OVERLAP = {
+    "allow": "runs at the same time",
+    "skip": "is skipped",
+    "queue": "waits for the end of the first",
+    "replace": "stops the first",
+}
+
+
+def show(view: View) -> Response:
+    """Show the schedule of the path, with the starts of the filter."""
+    now = view.site.clock.now()
+    schedule = find_schedule(view.site, view.path["name"])
+    wanted = StartFilter(
+        make_source("schedule", schedule.name),
+        view.choice("outcome", START_OUTCOMES),
+        view.time("since"),
+        view.time("until"),
+    )
+    starts = view.backend.starts(wanted, before=view.cursor(), limit=_PER_PAGE)
+    known = not isinstance(starts, NotKnown)
+    upcoming = find_upcoming(schedule, now, _NEXT_FIRES) if schedule.enabled and schedule.fires_are_known else []
+    return view.page(
+        "schedule.html",
+        title=f"Schedule {schedule.name}",
+        json={
+            "schedule": asdict(schedule.declared) | {"expression": schedule.text, "words": schedule.words},
+            "enabled": schedule.enabled,
+            "next": [one.fire.instant for one in upcoming if one.fire is not None],
+            "starts": [asdict(start) for start in starts] if not isinstance(starts, NotKnown) else starts.reason,
+            "next_page": str(starts.next) if not isinstance(starts, NotKnown) and starts.next else None,
+        },
+        live=view.cursor() is None,
+        schedule=schedule,
+        period=describe_period(schedule.declared.start, schedule.declared.end),
+        policies=_describe_policies(view.catalog, schedule.declared, local=view.environment.backend == "local"),
+        upcoming=upcoming,
+        late=find_late_fires(view.backend, [schedule], now),
+        outcomes=START_OUTCOMES,
+        known=known,
+        starts_found=starts,
+        count=view.backend.count_starts(wanted, limit=1000) if known else None,
+    )
+
+
+def _describe_policies(catalog: Catalog, schedule: Schedule, *, local: bool) -> list[tuple[str, Any]]:
+    """Return what the declaration says about missed fires and overlaps, in words."""
+    targets: Any = catalog.workflows if schedule.kind == "workflow" else catalog.tasks
+    overlap = targets[schedule.target].overlap
+    missed = (
+        f"{_CATCH_UP[schedule.catch_up]} (catch_up = {schedule.catch_up})"
+        if local
+        else "AWS repeats a failed start for an hour, and then sends it to the dead-letter queue"
+    )
+    return [
+        ("Missed fires", missed),
+        ("A second start", f"{_OVERLAP[overlap]} (overlap = {overlap})"),
+        ("Declared in", schedule.declared_in),
+    ]

@@ -1,0 +1,147 @@
+"""All schedules: their next and last starts, what was missed, and the simulation of the next days."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from nightferry.backend.queries import Count
+from nightferry.backend.starts import NotKnown, Start, StartFilter, StartOutcome, make_source
+from nightferry.dashboard.declared_schedules import estimate_durations, list_schedules
+from nightferry.dashboard.svg.lanes import Calendar, draw_lane
+from nightferry.dashboard.view import View
+from nightferry.presentation.durations import format_duration
+from nightferry.presentation.late_fires import LateFires, find_late_fires
+from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_upcoming
+from nightferry.presentation.simulation import (
+    ClockChange,
+    describe_clock_changes,
+    describe_overlaps,
+    list_policies,
+    plan_schedules,
+    simulation_to_json,
+)
+from nightferry.schedules.simulation import SimulatedStart, Simulation, simulate
+
+_MOST_DAYS = 31
+_NEXT_FIRES = 3
+_RECENT = timedelta(days=7)  # the period of the counts of missed and skipped starts
+_LAST = timedelta(days=35)  # the period in which a last start is searched
+
+
+@dataclass(frozen=True)
+class ScheduleRow:
+    """A schedule with its next fires, its last start, and its recent starts that were not made."""
+
+    schedule: EnvironmentSchedule
+    upcoming: Sequence[Upcoming]
+    last: Start | NotKnown | None
+    missed: Count | NotKnown
+    skipped: Count | NotKnown
+    late: LateFires | None
+    clock_changes: Sequence[ClockChange]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The simulated starts of one target."""
+
+    target: str
+    schedules: tuple[str, ...]
+    picture: Markup
+
+
+def show(view: View) -> Response:
+    """Show all schedules, and simulate the days of the query."""
+    now = view.site.clock.now()
+    calendar = Calendar.make(view.time("from") or now, view.number("days", 7, _MOST_DAYS), view.zone)
+    schedules = list_schedules(view.site)
+    durations = estimate_durations(view.site)
+    planned = plan_schedules(view.catalog, schedules, durations)
+    simulation = simulate(planned, list_policies(view.catalog), calendar.begin, calendar.end)
+    changes = describe_clock_changes(simulation.clock_changes)
+    late = {one.schedule.name: one for one in find_late_fires(view.backend, schedules, now)}
+    rows = [_make_row(view, one, now, late.get(one.name), changes) for one in schedules]
+    disabled = [one.name for one in schedules if not one.enabled]
+    return view.page(
+        "schedules.html",
+        title="Schedules",
+        json={
+            "schedules": [_to_json(row) for row in rows],
+            "simulation": simulation_to_json(simulation, durations, disabled, ""),
+        },
+        rows=rows,
+        late=list(late.values()),
+        since=now - _RECENT,
+        calendar=calendar,
+        lanes=_draw_lanes(simulation, calendar, now),
+        overlaps=describe_overlaps(simulation.starts),
+        clock_changes=changes,
+        durations=sorted(durations.known.items()),
+    )
+
+
+def _make_row(
+    view: View, schedule: EnvironmentSchedule, now: datetime, late: LateFires | None, changes: Sequence[ClockChange]
+) -> ScheduleRow:
+    source = make_source("schedule", schedule.name)
+
+    def count(outcome: StartOutcome) -> Count | NotKnown:
+        return view.backend.count_starts(StartFilter(source, outcome, since=now - _RECENT), limit=1000)
+
+    starts = view.backend.starts(StartFilter(source, since=now - _LAST), limit=1)
+    return ScheduleRow(
+        schedule,
+        find_upcoming(schedule, now, _NEXT_FIRES) if schedule.enabled and schedule.fires_are_known else (),
+        starts if isinstance(starts, NotKnown) else next(iter(starts), None),
+        count("missed"),
+        count("skipped"),
+        late,
+        [change for change in changes if change.schedule == schedule.name],
+    )
+
+
+def _draw_lanes(simulation: Simulation, calendar: Calendar, now: datetime) -> list[Lane]:
+    starts: dict[str, list[SimulatedStart]] = defaultdict(list)
+    for start in simulation.starts:
+        starts[start.planned.target].append(start)
+    schedules: dict[str, list[str]] = defaultdict(list)
+    for planned in simulation.planned:
+        schedules[planned.target].append(planned.name)
+    return [
+        Lane(target, tuple(names), draw_lane(_describe_lane(target, starts[target]), starts[target], calendar, now))
+        for target, names in schedules.items()
+    ]
+
+
+def _describe_lane(target: str, starts: Sequence[SimulatedStart]) -> str:
+    """Return the content of a lane for readers who do not see it."""
+    ran = [start for start in starts if start.outcome != "skipped"]
+    busy = format_duration(sum((start.end - start.begin).total_seconds() for start in ran))
+    overlaps = sum(start.overlaps for start in starts)
+    return f"{target}: {len(ran)} starts, {busy} in all, {overlaps} overlap, wait or are skipped"
+
+
+def _to_json(row: ScheduleRow) -> dict[str, object]:
+    schedule = row.schedule
+    return {
+        "name": schedule.name,
+        "target": schedule.declared.target,
+        "kind": schedule.declared.kind,
+        "expression": schedule.text,
+        "words": schedule.words,
+        "timezone": schedule.declared.timezone,
+        "enabled": schedule.enabled,
+        "next": [one.fire.instant for one in row.upcoming if one.fire is not None],
+        "last_start": {"not_known": row.last.reason}
+        if isinstance(row.last, NotKnown)
+        else row.last and asdict(row.last),
+        "missed": row.missed.number if isinstance(row.missed, Count) else None,
+        "skipped": row.skipped.number if isinstance(row.skipped, Count) else None,
+        "late": list(row.late.fires) if row.late else [],
+    }
