@@ -22,6 +22,7 @@ from nightferry.dashboard.site import Site
 from nightferry.local.store import Store
 from nightferry.local.store.times import format_time
 from nightferry.states.machine.history import HistoryEvent
+from tests.cli.terminal import nightferry
 from tests.dashboard.dashboards import check_html, make_client, make_site
 
 ENDS = {"succeeded": (0, "EssentialContainerExited"), "failed": (3, "EssentialContainerExited"),
@@ -217,3 +218,24 @@ def test_states_of_different_executions_are_in_one_order() -> None:
     assert states[1].lengths == (None, 2)
     assert states[1].median == 2, "a state that always failed"
     assert find_slowest([]) is None
+
+
+def test_the_page_and_the_command_have_the_same_costs(nights: Path) -> None:
+    client = make_client(make_site(nights))
+    text = " ".join(check_html(client.get("/local/costs?month=2027-02")).text_content().split())
+    found = client.get("/local/costs.json?month=2027-02").json()
+    printed = json.loads(nightferry(nights, "costs", "--month", "2027-02", "--json").stdout)
+    for key in ("total", "month", "prices", "unknown"):
+        assert found[key] == (pytest.approx(printed[key], rel=0.01) if key == "total" else printed[key])
+    total = found["total"]
+    assert f"about ${total['x86']:,.2f} with x86, ${total['arm']:,.2f} with Arm for 2027-02 on AWS" in text
+    assert "Not included" in text
+    for task in found["tasks"]:
+        assert (task["task"] in text) or not task["runs"]
+    client.close()
+
+
+def test_a_month_that_is_none_is_refused(client: httpx.Client) -> None:
+    refused = client.get("/local/costs?month=2027-13")
+    assert refused.status_code == 400
+    assert "is not a month" in check_html(refused).text_content()

@@ -40,6 +40,11 @@ def list_samples(site: Site) -> Samples:
         ],
         "/executions": ["/executions", "/executions?outcome=failed", "/executions?workflow=once"],
         "/search": ["/search", "/search?q=disk", "/search?q=mark", f"/search?q={failed.id[:6]}"],
+        "/tasks": ["/tasks"],
+        "/tasks/{task}": ["/tasks/hello", "/tasks/three", "/tasks/late"],
+        "/workflows": ["/workflows"],
+        "/workflows/{workflow}": ["/workflows/marks", "/workflows/fails", "/workflows/once"],
+        "/costs": ["/costs", "/costs?month=2027-03"],
         "/help": ["/help"],
         "/runs/{id}": [f"/runs/{run.id}" for run in runs],
     }

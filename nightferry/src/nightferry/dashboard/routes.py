@@ -9,7 +9,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
-from nightferry.dashboard.pages.catalog import task, tasks, workflow, workflows
+from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
@@ -39,6 +39,7 @@ PAGES = (
     Page("/schedules/{name}", schedule.show),
     Page("/triggers", triggers.show, "Triggers"),
     Page("/triggers/{name}", trigger.show),
+    Page("/costs", costs.show, "Costs"),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),
