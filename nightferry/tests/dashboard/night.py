@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from nightferry.backend.interface import RunRequest
+from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from nightferry.local.store import FileFingerprint, Filter, KnownObject, ScheduleRecord, StartRecord
 from tests.local import toy
 
 HOSTILE = (
@@ -15,9 +18,19 @@ HOSTILE = (
 )
 
 
+STARTED = """
+catalog.schedule("nightly", catalog.workflows["fails"], "cron(30 2 * * ? *)", timezone="America/New_York")
+catalog.schedule("often", hello, "cron(0/20 8-18 ? * MON-FRI *)", env={"COLOR": "red"})
+catalog.schedule("asleep", hello, "rate(2 hours)", enabled=catalog.setting("awake", default=False))
+catalog.object_trigger("arrival", hello, bucket=inbox, prefix="in/")
+"""
+
+
 def make_night(root: Path) -> Path:
     """Run tasks and workflows of the toy project in ``root`` until they have ended, and return ``root``."""
     toy.make_project(root, out=root / "out")
+    module = next(root.glob("toy_*.py"))
+    module.write_text(module.read_text() + STARTED)
     project = Project.find(root)
     backend = LocalBackend(project, project.environment("local"))
     for workflow in ("fails", "marks", "retried"):
@@ -33,8 +46,34 @@ def make_night(root: Path) -> Path:
     stopped = backend.run_task(RunRequest("slow", started_by="anna"))
     backend.stop(stopped, "not needed tonight")
     backend.drive(lambda: bool(backend.store.open_runs() or backend.store.open_executions()), lambda _: None)
+    _add_starts(backend)
     backend.store.close()
     return root
+
+
+def _add_starts(backend: LocalBackend) -> None:
+    """Record starts by schedules and a trigger, as an engine with a clock of that night would have."""
+    store, failed = backend.store, backend.executions(ExecutionFilter(workflow="fails"))[0]
+    run = backend.runs(RunFilter(task="hello"))[-1]
+    due = failed.started_at.replace(microsecond=0)
+    key = f"in/{HOSTILE}.csv"
+    for number, (source, kind, target, outcome, id, note) in enumerate(
+        (
+            ("schedule:nightly", "workflow", "fails", "started", failed.id, None),
+            ("schedule:nightly", "workflow", "fails", "skipped", failed.id, f"{failed.id} was open. {HOSTILE}"),
+            ("schedule:nightly", "workflow", "fails", "missed", None, "3 missed since 2026-11-01 07:30:00 UTC."),
+            ("backfill:nightly", "workflow", "fails", "started", failed.id, "Started by a backfill."),
+            ("trigger:arrival", "task", "hello", "started", run.id, None),
+        )
+    ):
+        time = due - timedelta(hours=number)
+        token = f"trigger:arrival:{key}:v1" if id == run.id else f"{source}:{number}"
+        store.add_start(StartRecord(token, source, kind, target, time, due, outcome, id, note))  # type: ignore[arg-type]
+    store.save_object_trigger("arrival", Filter("inbox", "in/", ""))
+    for name, version in ((key, "v1"), ("in/old.csv", None)):
+        store.save_objects("arrival", [(name, KnownObject(FileFingerprint(10**18, 7, 0, 0), version))])
+    progress = ScheduleRecord("nightly", "", True, due - timedelta(days=9), due - timedelta(days=2))
+    store.save_schedule(progress)
 
 
 def copy_night(night: Path, root: Path) -> Path:
