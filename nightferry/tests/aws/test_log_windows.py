@@ -159,7 +159,7 @@ def slow_clock(clock: FakeClock):  # type: ignore[no-untyped-def]
     [
         (LineFilter(), None),
         (LineFilter("INFO"), None),
-        (LineFilter("ERROR"), '{ $.level = "ERROR" || $.level = "CRITICAL" }'),
+        (LineFilter("ERROR"), '{ ($.level = "ERROR") || ($.level = "CRITICAL") }'),
         (LineFilter("ERROR", "a b"), '"a b"'),
         (LineFilter(text='"x"'), r'?"\"x\"" ?"\\\"x\\\""'),
         (LineFilter(text="x" * 1100), None),

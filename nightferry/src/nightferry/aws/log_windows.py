@@ -143,7 +143,7 @@ def build_pattern(wanted: LineFilter) -> str | None:
     levels = LEVELS[LEVELS.index(wanted.level) :]
     if "INFO" in levels:  # which lines of other programs have
         return None
-    return "{ " + " || ".join(f'$.level = "{level}"' for level in levels) + " }"
+    return "{ " + " || ".join(f'($.level = "{level}")' for level in levels) + " }"
 
 
 def _find_position(place: Place, first: int) -> int:
