@@ -51,6 +51,12 @@ def list_samples(site: Site) -> Samples:
         "/costs": ["/costs", "/costs?month=2027-03"],
         "/help": ["/help"],
         "/runs/{id}": [f"/runs/{run.id}" for run in runs],
+        "/runs/{id}/log": [
+            *(f"/runs/{run.id}/log" for run in runs),
+            *(f"/runs/{runs[0].id}/log?{query}" for query in ("q=a", "level=ERROR", "at=start", "at=02:10", "at=L2")),
+        ],
+        "/runs/{id}/log.txt": [f"/runs/{runs[0].id}/log.txt", f"/runs/{runs[0].id}/log.txt?all=1"],
+        "/runs/{id}/log/stream": [f"/runs/{runs[0].id}/log/stream?once=1"],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,12 @@ LAST_LINES = 200
 
 LAST_PERIOD = timedelta(minutes=15)
 """The last error of a run is searched in this period before its end."""
+
+HIDDEN_FIELDS = frozenset(
+    ("time", "level", "message", "task", "run_id", "execution", "logger", "event", "step", "done", "total", "unit",
+     "ended", "environment")
+)  # fmt: skip
+"""The fields that are part of a line's format, or are only for machines. People see the others."""
 
 _ERRORS = ("ERROR", "CRITICAL")
 
@@ -33,7 +39,12 @@ def parse_line(text: str) -> dict[str, Any] | None:
 
 def judge_level(text: str) -> Level:
     """Return the level of a line. A line that the job runtime did not write, or of another level, counts as INFO."""
-    level = (parse_line(text) or {}).get("level")
+    return read_level(parse_line(text))
+
+
+def read_level(fields: Mapping[str, Any] | None) -> Level:
+    """Return the level of a line with these fields; see :func:`judge_level`."""
+    level = None if fields is None else fields.get("level")
     return next((known for known in LEVELS if known == level), "INFO")
 
 

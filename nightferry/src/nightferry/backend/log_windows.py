@@ -18,7 +18,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 """The levels of lines, the lowest first."""
 
 MAX_LINES = 1000
-MAX_CHARACTERS = 2_000_000
+MAX_CHARACTERS = 1_000_000
 """The limits of a window. It has at least one line, whose length the engine and CloudWatch limit to 256 KB."""
 
 

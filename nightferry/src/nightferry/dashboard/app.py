@@ -105,6 +105,7 @@ class _App:
             session=read_cookie(request.headers, self._site.access.cookie),
             body=body,
             as_json=as_json or request.url.path.endswith(".json"),
+            threads=self._threads,
         )
 
     # ── login ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
+from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
@@ -30,6 +31,10 @@ class Page:
 PAGES = (
     Page("/", now.show, "Now"),
     Page("/runs", runs.show, "Runs"),
+    Page("/runs/{id}", summary.show),
+    Page("/runs/{id}/log", log.show),
+    Page("/runs/{id}/log.txt", log_parts.download_lines),
+    Page("/runs/{id}/log/stream", log_parts.follow),
     Page("/executions", executions.show, "Executions"),
     Page("/tasks", tasks.show, "Tasks"),
     Page("/tasks/{task}", task.show),

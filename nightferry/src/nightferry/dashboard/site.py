@@ -40,6 +40,7 @@ class Site:
         self.actions = actions
         self.clock = clock or get_clock()
         self.redactor = Redactor(project.catalog.privacy)
+        self.open_streams = 0  # which only the event loop changes
         self._open_backend = open_backend
         self._threads = threading.local()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlencode
@@ -35,7 +36,10 @@ class BadRequest(NightferryError):
 
 
 class View:
-    """One request to a page of a site. ``path`` has the parts of the URL by name."""
+    """One request to a page of a site. ``path`` has the parts of the URL by name.
+
+    ``threads`` run what continues after the page has responded, such as a download.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class View:
         session: str = "",
         body: bytes = b"",
         as_json: bool = False,
+        threads: Executor | None = None,
     ) -> None:
         self.site = site
         self.zone = zone
@@ -59,6 +64,7 @@ class View:
         self.query = parse_qs(url.query, keep_blank_values=True, max_num_fields=100, errors="replace")
         self._renderer = renderer
         self._body = body
+        self.threads = threads
         self.as_json = as_json
 
     @property

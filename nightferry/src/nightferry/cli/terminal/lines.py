@@ -7,15 +7,11 @@ from datetime import datetime
 
 from rich.text import Text
 
-from nightferry.backend.log_lines import parse_line
+from nightferry.backend.log_lines import HIDDEN_FIELDS, parse_line
 from nightferry.printable import make_one_line, make_printable
 
 _INDENT = "  "
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
-# These fields are part of the line's format, or are only for machines.
-_HIDDEN_FIELDS = frozenset(
-    "time level message task run_id execution logger event step done total unit ended environment".split()  # noqa: SIM905
-)
 
 
 def format_line(text: str, time: datetime, *, task: str = "") -> Text:
@@ -33,7 +29,7 @@ def format_line(text: str, time: datetime, *, task: str = "") -> Text:
         line.append(f"{make_one_line(level)} ", style=style)
     line.append(_format_text(str(fields["message"])), style=style)
     for name, value in fields.items():
-        if name not in _HIDDEN_FIELDS and value is not None:
+        if name not in HIDDEN_FIELDS and value is not None:
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             separator = f"\n{_INDENT}" if "\n" in shown else " "
             line.append(f"{separator}{make_one_line(name)}=", style="dim").append(_format_text(shown))

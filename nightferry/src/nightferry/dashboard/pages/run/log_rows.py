@@ -1,0 +1,148 @@
+"""The rows of a log: each line redacted, with its place, time, level, message and fields, as safe markup.
+
+The rows are built here and not by a template, because a page has up to 1,000 of them. Every text of a line passes
+through the redaction, is made printable, and is escaped, in this order. A URL becomes a link only if it begins with
+``http://`` or ``https://``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from nightferry.backend.log_lines import HIDDEN_FIELDS, parse_line, read_level
+from nightferry.backend.log_windows import LogLine
+from nightferry.job.redaction import Redactor
+from nightferry.presentation.durations import format_duration
+from nightferry.printable import make_printable
+
+GAP = timedelta(seconds=10)
+"""A longer time without lines is a row of its own."""
+
+_LONGEST = 10_000  # characters of a line that a page shows; the download has all
+_FOLDED = 100  # characters of fields, above which they are folded
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+[A-Za-z0-9_~/#=&-]")
+_LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>')
+_NOTHING = Markup("")
+_PLAIN_NAME = re.compile(r"[A-Za-z_.]{1,60}")
+
+
+def format_place(line: LogLine) -> str:
+    """Return the place of a line for a URL: its number, or its position where lines have no numbers."""
+    return f"p{line.position}" if line.number is None else f"L{line.number}"
+
+
+class LogRows:
+    """Renders consecutive lines. ``text`` is marked; ``at`` is the place of the line that the page is about."""
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        zone: ZoneInfo,
+        *,
+        text: str = "",
+        at: str = "",
+        show_gaps: bool = True,
+        page: str = "",
+    ) -> None:
+        """``page`` is the URL of the log if the rows are on another page."""
+        self._redactor = redactor
+        self._zone = zone
+        self._text = re.compile(re.escape(text), re.IGNORECASE) if text else None
+        self._at = at
+        self._show_gaps = show_gaps
+        self._page = page
+        self._previous: datetime | None = None
+
+    def continue_after(self, line: LogLine) -> None:
+        """Continue after a line that is shown already."""
+        self._previous = line.time
+
+    def render(self, lines: Iterable[LogLine]) -> Markup:
+        """Return the rows of the lines that follow the ones before, with rows for days and gaps."""
+        return Markup("\n").join(row for line in lines for row in self._render_line(line))
+
+    def _render_line(self, line: LogLine) -> Iterator[Markup]:
+        time = line.time.astimezone(self._zone)
+        before = self._previous and self._previous.astimezone(self._zone)
+        if before is None or before.date() != time.date():
+            yield Markup('<li class="day">{} {}</li>').format(f"{time:%A, %Y-%m-%d}", time.tzname())
+        elif self._show_gaps and time - before >= GAP:
+            length = format_duration((time - before).total_seconds())
+            yield Markup('<li class="gap">{} without lines</li>').format(length)
+        self._previous = line.time
+        level, content = self._render_content(line.text)
+        place = format_place(line)
+        is_at = place == self._at
+        yield Markup('<li{}{}{}><a href="{}?at={}#{}">{}</a> <time>{}</time> {}{}</li>').format(
+            Markup(' id="{}"').format(place) if line.number is not None or is_at else "",
+            Markup(' class="{}"').format(level) if level != "INFO" else "",
+            Markup(' aria-current="true"') if is_at else "",
+            self._page,
+            place,
+            place,
+            "#" if line.number is None else line.number,
+            f"{time:%H:%M:%S}.{time.microsecond // 1000:03}",
+            Markup("<b>{}</b> ").format(level) if level != "INFO" else "",
+            content,
+        )
+
+    def _render_content(self, text: str) -> tuple[str, Markup]:
+        """Return the level of a line, and its message with its fields."""
+        fields = parse_line(text)
+        if fields is None:
+            return "INFO", self._format(self._redactor.redact_text(text))
+        level = read_level(fields)
+        content = self._format(_get_text(self._redactor.redact_value(fields["message"], "message")))
+        others = {
+            make_printable(name if _PLAIN_NAME.fullmatch(name) else self._redactor.redact_text(name)): _get_text(
+                self._redactor.redact_value(value, name)
+            )
+            for name, value in fields.items()
+            if name not in HIDDEN_FIELDS and value is not None
+        }
+        if not others:
+            return level, content
+        joined = Markup(" ").join(Markup("{}={}").format(name, self._format(value)) for name, value in others.items())
+        if sum(map(len, (*others, *others.values()))) <= _FOLDED and not any(
+            "\n" in value for value in others.values()
+        ):
+            return level, Markup("{} <i>{}</i>").format(content, joined)
+        folded = Markup("<details><summary>{}</summary>{}</details>").format(", ".join(others), joined)
+        return level, Markup("{}{}").format(content, folded)
+
+    def _format(self, text: str) -> Markup:
+        """Return a redacted text as markup, with links, marks and a limited length."""
+        shown = make_printable(text if len(text) <= _LONGEST else text[:_LONGEST])
+        parts: list[Markup] = []
+        end = 0
+        for url in _URL.finditer(shown):
+            parts += self._mark(shown[end : url.start()])
+            parts.append(_LINK.format(url[0], url[0]))
+            end = url.end()
+        parts += self._mark(shown[end:])
+        if len(text) > _LONGEST:
+            parts.append(Markup(" … ({} more characters are in the download)").format(f"{len(text) - _LONGEST:,}"))
+        return _NOTHING.join(parts)
+
+    def _mark(self, text: str) -> Iterator[Markup]:
+        """Yield a part of a line, escaped, in which the searched text is marked."""
+        if self._text is None:
+            yield escape(text)
+            return
+        end = 0
+        for found in self._text.finditer(text):
+            yield escape(text[end : found.start()])
+            yield Markup("<mark>{}</mark>").format(found[0])
+            end = found.end()
+        yield escape(text[end:])
+
+
+def _get_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,57 @@
+"""How long the runs of a task usually take, from those before a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.queries import Cursor, RunFilter
+from nightferry.presentation.durations import find_percentile
+
+_RUNS = 50
+_PERIOD = timedelta(days=90)
+_LEAST = 3  # runs, below which a duration is not usual
+
+
+@dataclass(frozen=True)
+class UsualDuration:
+    """The median and the 95th percentile of the durations of ``runs`` successful runs, in seconds."""
+
+    runs: int
+    median: float
+    p95: float
+
+    def judge(self, seconds: float) -> str:
+        """Return how a duration compares: usual, longer than usual, or longer than 95 % of the earlier runs."""
+        if seconds > self.p95:
+            return "longer than 95 % of the earlier runs"
+        return "longer than usual" if seconds > 1.5 * self.median and seconds - self.median > 5 else "as usual"
+
+
+def find_usual_duration(backend: Backend, run: TaskRun) -> UsualDuration | None:
+    """Return how long the successful runs of the task took before this run; None with too few of them."""
+    wanted = RunFilter(task=run.task, outcome="succeeded", since=run.created_at - _PERIOD)
+    earlier = backend.runs(wanted, before=Cursor(run.created_at, run.id), limit=_RUNS)
+    return measure_usual(
+        [
+            (one.stopped_at - one.started_at).total_seconds()
+            for one in earlier
+            if one.started_at is not None and one.stopped_at is not None
+        ]
+    )
+
+
+def measure_usual(seconds: list[float]) -> UsualDuration | None:
+    """Return the usual duration of runs that took these times; None with too few of them."""
+    median, p95 = find_percentile(seconds, 50), find_percentile(seconds, 95)
+    if len(seconds) < _LEAST or median is None or p95 is None:
+        return None
+    return UsualDuration(len(seconds), median, p95)
+
+
+def expect_end(run: TaskRun, usual: UsualDuration | None) -> datetime | None:
+    """Return when a run that has started is usually done; None for an ended one."""
+    if usual is None or run.status == "STOPPED" or run.started_at is None:
+        return None
+    return run.started_at + timedelta(seconds=usual.median)
