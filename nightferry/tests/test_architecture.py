@@ -53,6 +53,7 @@ ORDER = [
     ["aws.executions"],
     ["aws.verify"],
     ["local", "aws", "terraform", "lambdas"],
+    ["notices"],
     ["dashboard"],
     ["cli.terminal"],
     ["cli.create", "cli.run", "cli.inspect", "cli.develop", "cli.deploy"],

@@ -50,6 +50,12 @@ def list_samples(site: Site) -> Samples:
         "/workflows/{workflow}": ["/workflows/marks", "/workflows/fails", "/workflows/once"],
         "/costs": ["/costs", "/costs?month=2027-03"],
         "/help": ["/help"],
+        "/activity": ["/activity", "/activity?author=anna&action=stop", "/activity?id=hello&since=24h"],
+        "/topics/{topic}/test": ["/topics/failures/test"],
+        "/runs/{id}/stop": [f"/runs/{run.id}/stop" for run in runs[:3]],
+        "/runs/{id}/redrive": [f"/runs/{run.id}/redrive" for run in runs],
+        "/executions/{id}/stop": [f"/executions/{failed.id}/stop"],
+        "/executions/{id}/redrive": [f"/executions/{failed.id}/redrive", f"/executions/{done.id}/redrive"],
         "/runs/{id}": [f"/runs/{run.id}" for run in runs],
         "/runs/{id}/log": [
             *(f"/runs/{run.id}/log" for run in runs),

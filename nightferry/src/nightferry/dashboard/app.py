@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
+from nightferry.dashboard.actions.rights import NotPermitted, TooManyActions
 from nightferry.dashboard.assets import read_asset, read_icon
 from nightferry.dashboard.gate import Gate, read_cookie
 from nightferry.dashboard.pages.preferences import ZONE_COOKIE
@@ -182,6 +183,8 @@ class _PageFailed(NightferryError):
 
 
 _PROBLEMS: tuple[tuple[type[NightferryError], int, str], ...] = (
+    (NotPermitted, 403, "This dashboard is read-only"),
+    (TooManyActions, 429, "Too many actions"),
     (BadRequest, 400, "This request is not valid"),
     (UnknownName, 404, "Not found"),
     (_NoSuchPage, 404, "Not found"),

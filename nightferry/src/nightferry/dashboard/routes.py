@@ -9,6 +9,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
+from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
@@ -45,6 +46,17 @@ PAGES = (
     Page("/triggers", triggers.show, "Triggers"),
     Page("/triggers/{name}", trigger.show),
     Page("/costs", costs.show, "Costs"),
+    Page("/runs/{id}/stop", stop.show_run),
+    Page("/runs/{id}/stop", stop.stop_run, method="POST"),
+    Page("/executions/{id}/stop", stop.show_execution),
+    Page("/executions/{id}/stop", stop.stop_execution, method="POST"),
+    Page("/runs/{id}/redrive", redrive.show_run),
+    Page("/runs/{id}/redrive", redrive.redrive_run, method="POST"),
+    Page("/executions/{id}/redrive", redrive.show_execution),
+    Page("/executions/{id}/redrive", redrive.redrive_execution, method="POST"),
+    Page("/topics/{topic}/test", test_notice.show),
+    Page("/topics/{topic}/test", test_notice.send, method="POST"),
+    Page("/activity", activity.show, "Activity"),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),

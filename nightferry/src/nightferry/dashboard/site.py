@@ -10,6 +10,7 @@ from nightferry.backend.interface import Backend
 from nightferry.catalog.catalog import Catalog
 from nightferry.clock import Clock, get_clock
 from nightferry.dashboard.access import Access
+from nightferry.dashboard.actions.submissions import Submissions
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.job.redaction import Redactor
@@ -19,7 +20,7 @@ class Site:
     """One environment with its backend and the rights of this dashboard.
 
     ``open_backend`` is called once per worker thread, because the local store is bound to its thread. With ``actions``
-    False, the pages only read.
+    False, the pages only read. Without ``author``, the backend names the person, by the credentials on AWS.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Site:
         self.author = author
         self.actions = actions
         self.clock = clock or get_clock()
+        self.submissions = Submissions()
         self.redactor = Redactor(project.catalog.privacy)
         self.open_streams = 0  # which only the event loop changes
         self._open_backend = open_backend

@@ -85,7 +85,12 @@ class View:
     @property
     def author(self) -> str:
         """Return who uses this dashboard, for the record of actions."""
-        return self.site.author
+        return self.site.author or self.backend.author()
+
+    @property
+    def message(self) -> str:
+        """Return the result of the action after which this page is shown; empty otherwise."""
+        return self.site.submissions.get_result(self.session, self.text("done"))
 
     # ── the query ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -56,7 +56,7 @@ def dashboard(
             place,
             listener,
             lambda: open_backend(project, env),
-            author=current_user(),
-            actions=actions,
+            author=current_user() if environment.backend == "local" else "",
+            actions=actions or not environment.production,
             announce=announce,
         )

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
-from nightferry.catalog.secret_users import format_set_command
 from nightferry.cli.terminal.completion import complete_topic
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
 from nightferry.cli.terminal.output import echo, print_table
-from nightferry.contract import Privacy
-from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
-from nightferry.environments.private_paths import NotPrivate, read_private_text
 from nightferry.environments.project import Project
 from nightferry.environments.recipients import describe_recipients
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.errors import NightferryError
 from nightferry.job.redaction import Redactor
 from nightferry.lambdas import chat_notice
-
-_DELIVERY_SECONDS = 20.0
+from nightferry.notices import has_failed, send_test_notice
 
 app = typer.Typer(
     help="List the notices of this machine with their recipients, or send a test notice.",
@@ -94,26 +86,14 @@ def send_test(
     """
     project = Project.find()
     environment = project.environment(env)
-    if topic not in project.catalog.topics:
-        raise UnknownName("topic", topic, project.catalog.topics)
-    subject = f"Test notice of {project.catalog.name} {env}"
-    message = (
-        f"This is a test of topic {topic}. Nothing has failed. It was sent with: nightferry notifications test {topic}"
-        f"{format_env_option(env)}"
-    )
-    if environment.backend == "aws":
-        from nightferry.aws.notices import publish_test
-
-        results = publish_test(AwsResources(project.catalog, environment), topic, subject, message)
-    else:
-        _open_store(project, environment).add_notification(f"test:{uuid.uuid4()}", topic, subject, message)
-        results = dict(_deliver_here(project, environment, topic, subject, message))
+    sender = f"It was sent with: nightferry notifications test {topic}{format_env_option(env)}"
+    results = send_test_notice(project, environment, topic, sender)
     if as_json:
         print_json({"topic": topic, "recipients": results})
     else:
         empty = f"Topic {topic} has no recipients. Add [notices.{topic}] to {environment.file}."
         print_table(("Recipient", "Result"), list(results.items()), empty)
-    if any(result.startswith("not delivered") for result in results.values()):
+    if any(map(has_failed, results.values())):
         raise typer.Exit(1)
 
 
@@ -133,32 +113,3 @@ def _open_store(project: Project, environment: Environment) -> Any:
     from nightferry.local.backend import LocalBackend
 
     return LocalBackend(project, environment).store
-
-
-def _deliver_here(
-    project: Project, environment: Environment, topic: str, subject: str, message: str
-) -> Iterator[tuple[str, str]]:
-    """Send a notice to the webhooks whose URLs are secrets of this machine, and yield each recipient's result."""
-    from nightferry.local.services import secrets
-
-    recipients = environment.notices.get(topic)
-    if recipients is None:
-        return
-    for email in recipients.emails:
-        yield email, "stored; e-mail is sent only on AWS"
-    rendered = chat_notice.read_notice(topic, subject, message, strict=project.catalog.privacy is Privacy.STRICT)
-    for chat, secret in recipients.webhooks:
-        name = f"{chat.capitalize()} ({secret})"
-        path = secrets.get_path(project.state, secret)
-        if not path.is_file():
-            yield name, f"stored; to send it, set the webhook: {format_set_command(secret)}"
-            continue
-        deadline = time.monotonic() + _DELIVERY_SECONDS
-        try:
-            webhook = read_private_text(path, secret=True, follow=True).strip()
-            chat_notice.deliver(webhook, chat_notice.render(rendered, chat), chat, deadline)
-        except (chat_notice.NotDelivered, NotPrivate, UnicodeDecodeError) as problem:
-            reason = f"{path} is not UTF-8 text." if isinstance(problem, UnicodeDecodeError) else problem
-            yield name, f"not delivered: {reason}"
-        else:
-            yield name, "delivered"

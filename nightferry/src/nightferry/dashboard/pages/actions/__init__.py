@@ -1,0 +1,1 @@
+"""The pages that act, and the record of actions."""
