@@ -39,7 +39,7 @@ ORDER = [
     ["backend"],
     ["costs"],
     ["audit"],
-    ["presentation"],
+    ["presentation", "http_server"],
     ["local.store"],
     ["local.processes"],
     ["local.services"],

@@ -12,7 +12,7 @@ from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine import engine as engines
+from nightferry.local.engine import engine_lock
 from nightferry.states import ContextInfo, Execution
 from nightferry.testing.tiers import LONG, SEED
 from tests.chaos.engines import finish, left_behind, start_engine, until
@@ -32,7 +32,7 @@ def test_no_start_is_lost_or_repeated_and_no_process_is_left(tmp_path: Path) -> 
 
     for _ in range(KILLS):
         engine = start_engine(project)
-        until(lambda: engines.is_running(project.state), "an engine has the lock")
+        until(lambda: engine_lock.is_running(project.state), "an engine has the lock")
         time.sleep(rng.uniform(0, 0.4))
         engine.kill()
         engine.wait()

@@ -27,9 +27,10 @@ import pytest
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.starts import StartFilter
+from nightferry.dashboard.access import read_token
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine import engine as engines
+from nightferry.local.engine import engine_lock
 from nightferry.local.services.data_folders import find_folder
 from nightferry.local.services.postgres import Postgres
 from nightferry.states import ContextInfo, Execution
@@ -122,7 +123,9 @@ class Storm:
         urls = [line.split('"url": "')[1].split('"')[0] for line in self.output.read_text().splitlines()
                 if '"event": "up"' in line]  # fmt: skip
         with contextlib.suppress(httpx.HTTPError, IndexError):
-            metrics = httpx.get(urls[-1] + "/metrics", timeout=20).text
+            metrics = httpx.get(
+                urls[-1] + "/metrics", headers={"Authorization": f"Bearer {read_token(self.project.state)}"}, timeout=20
+            ).text
             values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
             self.memory.append(float(values["nightferry_engine_memory_bytes"]))
             self.files.append(float(values["nightferry_engine_open_files"]))
@@ -134,7 +137,7 @@ def test_nothing_is_lost_repeated_or_left_running_after_kills(tmp_path: Path) ->
     project = Project.find(make_mixed(tmp_path / "mixed"))
     storm = Storm(project, LocalBackend(project, project.environment("local")), random.Random(SEED))
     storm.up()
-    until(lambda: engines.is_running(project.state), "an engine has the lock")
+    until(lambda: engine_lock.is_running(project.state), "an engine has the lock")
     until(lambda: '"event": "up"' in storm.output.read_text(), "the engine is running")
     try:
         apply_load(storm)

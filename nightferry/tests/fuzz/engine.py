@@ -14,9 +14,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+
 from nightferry import storage
 from nightferry.catalog.declarations import Secret
+from nightferry.dashboard.access import Access
+from nightferry.dashboard.gate import Gate
 from nightferry.environments import state_folder
+from nightferry.http_server import Server, listen
 from nightferry.job import new_relic, result
 from nightferry.job.leases import stored
 from nightferry.job.leases.state import LeaseError, LeaseState
@@ -93,8 +99,10 @@ def _serve() -> int:
     """Start the status server, and return its port."""
     health = SimpleNamespace(find_problems=_find_no_problems)
     metrics = SimpleNamespace(render=lambda: b"")
-    listener = status_server.listen(0)
-    server = status_server.create_server(health, metrics)  # type: ignore[arg-type]
+    listener = listen("127.0.0.1", 0)
+    access = Access.on_loopback("token", listener.getsockname()[1])
+    routes = status_server.create_routes(health, metrics)  # type: ignore[arg-type]
+    server = Server(Gate(Starlette(routes=routes), access, PlainTextResponse("Log in.", 401)), handle_signals=False)
     threading.Thread(target=lambda: server.run([listener]), daemon=True).start()
     port: int = listener.getsockname()[1]
     return port
@@ -108,7 +116,7 @@ def _request(data: bytes) -> Any:
     """Send the bytes of a request, then a valid request, which must get a response."""
     response = _exchange(data)
     assert not response or response.startswith(b"HTTP/1.1 "), response[:100]
-    healthy = _exchange(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    healthy = _exchange(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % _serve())
     assert healthy.startswith(b"HTTP/1.1 200"), healthy[:100]
     return response if response.startswith(b"HTTP/1.1 200") else NOTHING
 

@@ -29,6 +29,6 @@ def test_exactly_the_existing_metrics_are_described() -> None:
 
 def test_every_health_component_is_described() -> None:
     parts = set(re.findall(r'found\["(\w+)"\]', (SOURCE / "monitoring" / "health.py").read_text(encoding="utf-8")))
-    assert parts == {"store", "disk", "scheduler", "engine"}
+    assert parts == {"services", "store", "disk", "scheduler", "engine"}
     for part in (*parts, "service NAME"):
         assert f"| `{part}` |" in TEXT

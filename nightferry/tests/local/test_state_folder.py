@@ -14,7 +14,7 @@ from nightferry.aws.runs.journal import Journal
 from nightferry.clock import SystemClock
 from nightferry.environments.environment import Environment
 from nightferry.environments.state_folder import create_state_folder
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine_lock
 from nightferry.local.monitoring.engine_log import write_engine_log
 from nightferry.local.processes.processes import build_base_environment
 from nightferry.local.services import data_folders, secrets
@@ -36,7 +36,7 @@ def enter(context: object) -> None:
 
 
 CREATORS: dict[str, Callable[[Path], object]] = {
-    "lock": lambda state: enter(engine.lock(state)),
+    "lock": lambda state: enter(engine_lock.lock(state)),
     "log": lambda state: enter(write_engine_log(state)),
     "store": lambda state: Store(state / "engine.sqlite").close(),
     "secret": lambda state: secrets.write(state, "key", "x"),

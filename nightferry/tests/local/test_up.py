@@ -63,8 +63,14 @@ class Running:
         return [line for line in self.journal if line.get("event") == event]
 
     def get(self, path: str) -> httpx.Response:
-        """Send a request to the engine's status server."""
-        return httpx.get(self.find_events("up")[0]["url"] + path, timeout=30)
+        """Send a request with the token for scripts to the engine's server."""
+        token = (self.project.state / "dashboard.token").read_text()
+        return httpx.get(self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    @property
+    def url(self) -> str:
+        """The address of the engine's server."""
+        return str(self.find_events("up")[0]["url"])
 
     def signal(self, number: signal.Signals = signal.SIGINT) -> None:
         """Send a signal to the engine."""
@@ -125,12 +131,32 @@ def test_it_runs_tasks_of_other_commands_and_reports_its_status(begin: Begin) ->
     assert 'nightferry_runs_total{status="failed",task="three"} 1.0' in metrics
     assert 'nightferry_run_duration_seconds_count{status="succeeded",task="hello"} 1.0' in metrics
     assert 'nightferry_queued_runs{task="hello"} 0.0' in metrics
+    check_the_port_serves_the_dashboard_behind_its_gate(up)
     check_only_the_loopback_interface_answers(up)
     check_a_second_engine_is_refused(begin, up)
     check_a_port_in_use_is_reported(up)
     up.signal()
     assert up.end() == 0
     assert up.find_events("down")
+
+
+def check_the_port_serves_the_dashboard_behind_its_gate(up: Running) -> None:
+    login = subprocess.run([PROGRAM, "dashboard"], cwd=up.project.root, capture_output=True, text=True, check=True)
+    with httpx.Client(base_url=up.url, follow_redirects=True) as browser:
+        for path, status in (
+            ("/health", 200),
+            ("/metrics", 401),
+            ("/local/", 401),
+            ("/healthz", 401),
+            ("/x/health", 401),
+        ):
+            assert browser.get(path).status_code == status, path
+            for host in ("attacker.example", "127.0.0.1", "127.0.0.1:1"):
+                assert browser.get(path, headers={"Host": host}).status_code == 421, (path, host)
+        assert browser.get(login.stdout.split()[-1]).status_code == 200
+        assert "hello" in browser.get("/local/runs").text
+    assert (up.project.state / "dashboard.token").stat().st_mode & 0o777 == 0o600
+    assert "code=" not in up.output.read_text(), "a login code is not for a log"
 
 
 def check_only_the_loopback_interface_answers(up: Running) -> None:

@@ -107,6 +107,7 @@ class _App:
             body=body,
             as_json=as_json or request.url.path.endswith(".json"),
             threads=self._threads,
+            acts=request.method == "POST",
         )
 
     # ── login ─────────────────────────────────────────────────────────────────────────────────────────────────

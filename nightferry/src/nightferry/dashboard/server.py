@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from nightferry.backend.interface import Backend
 from nightferry.dashboard.access import Access, make_code, read_token
 from nightferry.dashboard.app import create_app
@@ -18,14 +16,12 @@ from nightferry.dashboard.site import Site
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.http_server import Server, listen
+from nightferry.local.engine.engine_lock import read_address
 
 
 class PlaceNotAllowed(NightferryError):
     """The options would serve pages without TLS to other machines, or are not complete. The message has the fix."""
-
-
-class PortTaken(NightferryError):
-    """The port is in use. Choose another port with --port, or 0 for any free port."""
 
 
 @dataclass
@@ -40,18 +36,7 @@ class Place:
 
     def listen(self) -> socket.socket:
         """Return a listening socket, and keep the port that was chosen; raises PortTaken."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((self.host, self.port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            raise PortTaken(
-                f"Cannot listen on port {self.port} of {self.host} ({error.strerror}). Choose another port with "
-                "--port, or --port 0 for any free port."
-            ) from None
+        listener = listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         return listener
 
@@ -99,19 +84,26 @@ def serve(
     listener: socket.socket,
     open_backend: Callable[[], Backend],
     *,
+    open_for_actions: Callable[[], Backend],
     author: str,
     actions: bool,
     announce: Callable[[str], None],
 ) -> None:
     """Serve the dashboard until SIGINT or SIGTERM. ``announce`` receives the URL with a login code."""
     token = read_token(project.state)
-    site = Site(project, environment, Access(token, place.list_origins()), open_backend, author=author, actions=actions)
-    config = uvicorn.Config(
-        create_app(site), log_config=None, access_log=False, ws="none", server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=1, ssl_certfile=place.certificate, ssl_keyfile=place.key,
+    site = Site(
+        project, environment, Access(token, place.list_origins()), open_backend,
+        author=author, actions=actions, open_for_actions=open_for_actions,
     )  # fmt: skip
+    server = Server(create_app(site), handle_signals=True, certificate=place.certificate, key=place.key)
     announce(f"{place.format_url()}login?code={make_code(token)}")
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
+
+
+def make_engine_login(state: Path) -> str | None:
+    """Return a URL with a login code for the dashboard of the running engine; None if no engine serves one."""
+    url = read_address(state)
+    return None if url is None else f"{url}/login?code={make_code(read_token(state))}"
 
 
 def _is_loopback(host: str) -> bool:

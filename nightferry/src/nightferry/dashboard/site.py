@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from zoneinfo import ZoneInfo
 
 from nightferry.backend.interface import Backend
@@ -21,6 +21,8 @@ class Site:
 
     ``open_backend`` is called once per worker thread, because the local store is bound to its thread. With ``actions``
     False, the pages only read. Without ``author``, the backend names the person, by the credentials on AWS.
+    ``open_for_actions`` opens the backend for actions if the other one can only read. ``find_problems`` returns the
+    problems of the engine that runs in this process.
     """
 
     def __init__(
@@ -32,6 +34,8 @@ class Site:
         *,
         author: str,
         actions: bool = True,
+        open_for_actions: Callable[[], Backend] | None = None,
+        find_problems: Callable[[], Awaitable[dict[str, str]]] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.project = project
@@ -43,7 +47,9 @@ class Site:
         self.submissions = Submissions()
         self.redactor = Redactor(project.catalog.privacy)
         self.open_streams = 0  # which only the event loop changes
+        self.find_problems = find_problems
         self._open_backend = open_backend
+        self._open_for_actions = open_for_actions or open_backend
         self._threads = threading.local()
 
     @property
@@ -62,6 +68,14 @@ class Site:
         backend: Backend | None = getattr(self._threads, "backend", None)
         if backend is None:
             backend = self._threads.backend = self._open_backend()
+        return backend
+
+    @property
+    def backend_for_actions(self) -> Backend:
+        """Return the backend of the current thread that starts and stops runs."""
+        backend: Backend | None = getattr(self._threads, "backend_for_actions", None)
+        if backend is None:
+            backend = self._threads.backend_for_actions = self._open_for_actions()
         return backend
 
     @property

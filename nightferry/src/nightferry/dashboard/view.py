@@ -54,8 +54,10 @@ class View:
         body: bytes = b"",
         as_json: bool = False,
         threads: Executor | None = None,
+        acts: bool = False,
     ) -> None:
         self.site = site
+        self._acts = acts
         self.zone = zone
         self.path = path
         self.url = url
@@ -69,8 +71,8 @@ class View:
 
     @property
     def backend(self) -> Backend:
-        """Return the backend of this thread."""
-        return self.site.backend
+        """Return the backend of this thread; for a form, the one that can start and stop runs."""
+        return self.site.backend_for_actions if self._acts else self.site.backend
 
     @property
     def catalog(self) -> Catalog:

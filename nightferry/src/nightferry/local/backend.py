@@ -38,7 +38,7 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.job.redaction import Redactor
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine, engine_lock
 from nightferry.local.engine.background import ensure_engine
 from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
@@ -48,6 +48,7 @@ from nightferry.local.services import secrets
 from nightferry.local.services.rejected_records import read_records
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
+from nightferry.local.store_reader import StoreReader
 from nightferry.local.triggers.object_triggers import watch_objects
 from nightferry.states.machine.history import HistoryEvent
 
@@ -71,18 +72,26 @@ class LocalBackend(StateQueries):
         services: Services | None = None,
         *,
         objects: bool = False,
+        read_only: bool = False,
     ) -> None:
         """Open the store. If the caller passes ``services``, it starts and stops them itself.
 
-        With ``objects``, the engine also runs object triggers, as ``nightferry up`` does.
+        With ``objects``, the engine also runs object triggers, as ``nightferry up`` does. With ``read_only``, only
+        queries work: the first one opens the store, which is empty as long as the file does not exist.
         """
         self._objects = objects
         self._project = project
         self._environment = environment
         self._services = services
         self.redact = Redactor(project.catalog.privacy).redact_value
-        self.store = Store(project.state / "engine.sqlite")
         self._journal = ActionJournal(project.state, environment.name)
+        file = project.state / "engine.sqlite"
+        self._store = StoreReader(file) if read_only else Store(file)
+
+    @property
+    def store(self) -> Store:
+        """Return the store."""
+        return self._store.open() if isinstance(self._store, StoreReader) else self._store
 
     @property
     def outlives_client(self) -> bool:
@@ -210,7 +219,7 @@ class LocalBackend(StateQueries):
 
     def apply_stop_requests(self) -> None:
         """If no engine is running, record runs and executions with a stop request as stopped."""
-        with engine.lock(self._project.state) as ours:
+        with engine_lock.lock(self._project.state) as ours:
             if not ours:
                 return
             stops, privacy = self.store.stop_requests(), self._project.catalog.privacy
@@ -231,7 +240,7 @@ class LocalBackend(StateQueries):
         ours = False
         # Requests that were made while this engine stopped its services found the lock taken and rely on this process.
         while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
-            with engine.lock(self._project.state) as ours:
+            with engine_lock.lock(self._project.state) as ours:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state
                     with self._open_services() as services:
@@ -312,6 +321,8 @@ class LocalBackend(StateQueries):
     ) -> Page[ExecutionSummary]:
         """See :class:`nightferry.backend.interface.Backend`."""
         page = self.store.executions(wanted, before=before, limit=limit)
+        if not any(one.status == "RUNNING" for one in page) or engine_lock.is_running(self._project.state):
+            return page
         return Page(tuple(map(self._mark_interruption, page)), page.next)
 
     def count_executions(self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, limit: int = 10_000) -> Count:
@@ -427,7 +438,7 @@ class LocalBackend(StateQueries):
         return []
 
     def _mark_interruption(self, execution: _Execution) -> _Execution:
-        interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
+        interrupted = execution.status == "RUNNING" and not engine_lock.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
 
     def _resolve_id(self, id: str) -> str:

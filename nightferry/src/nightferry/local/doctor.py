@@ -28,7 +28,7 @@ from nightferry.environments.project import Project
 from nightferry.environments.recipients import find_webhooks
 from nightferry.errors import NightferryError
 from nightferry.local import verify
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine_lock
 from nightferry.local.monitoring.status_server import DEFAULT_PORT
 
 _MAX_SKEW_SECONDS = 300  # AWS refuses requests whose time differs by more (Signature Version 4)
@@ -143,7 +143,7 @@ def _check_state(state: Path) -> Iterator[Finding]:
 
 def _check_port(state: Path) -> Finding:
     port = DEFAULT_PORT
-    if engine.is_running(state):
+    if engine_lock.is_running(state):
         return Finding("network", f"port {port}", "ok", "used by the running engine")
     try:
         with socket.create_server(("127.0.0.1", port)):

@@ -15,14 +15,18 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import EngineBusy
-from nightferry.local.engine import engine as engines
+from nightferry.http_server import Server, listen
+from nightferry.local.engine import engine_lock
 from nightferry.local.engine.components import Component
 from nightferry.local.engine.engine import Engine
 from nightferry.local.monitoring.changes import ChangeWatch
@@ -31,7 +35,7 @@ from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import Metrics
 from nightferry.local.monitoring.notice_log import NoticeLog
 from nightferry.local.monitoring.retention import Retention
-from nightferry.local.monitoring.status_server import HOST, create_server, listen
+from nightferry.local.monitoring.status_server import HOST, create_routes
 from nightferry.local.monitoring.stored_results import remove_results
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
@@ -56,11 +60,15 @@ class RunningEngine:
     services: Services
     starter: Starter
     draining: bool = False
+    find_problems: Callable[[], Awaitable[dict[str, str]]] | None = None
 
     @property
     def store(self) -> Store:
         """Return the engine's store."""
         return self.engine.store
+
+
+CreateApp = Callable[[RunningEngine, Sequence[BaseRoute]], ASGIApp]
 
 
 def create_components(up: RunningEngine) -> list[Component]:
@@ -78,9 +86,9 @@ def create_components(up: RunningEngine) -> list[Component]:
 @contextmanager
 def hold_engine_lock(project: Project) -> Iterator[None]:
     """Hold the engine's lock on the project's state directory; raises EngineBusy."""
-    with engines.lock(project.state) as ours:
+    with engine_lock.lock(project.state) as ours:
         if not ours:
-            pid = engines.read_engine_pid(project.state)
+            pid = engine_lock.read_engine_pid(project.state)
             holder = "Another process" if pid is None else f"Process {pid}"
             raise EngineBusy(
                 f"{holder} is already running the engine for {project.state}. Stop it (kill -INT {pid or 'PID'}), or "
@@ -90,20 +98,26 @@ def hold_engine_lock(project: Project) -> Iterator[None]:
 
 
 def run(
-    project: Project, environment: Environment, port: int, watch: Callable[[RunningEngine], None] | None = None
+    project: Project,
+    environment: Environment,
+    port: int,
+    create_app: CreateApp,
+    watch: Callable[[RunningEngine], None] | None = None,
 ) -> bool:
     """Run the engine until SIGINT or SIGTERM; return True if a second signal killed it.
 
-    ``watch`` is called four times per second to refresh a screen. Raises EngineBusy and PortTaken.
+    ``create_app`` returns the application that the port serves. It has to include the routes, ``/health`` and
+    ``/metrics``, and to check the requests to them. ``watch`` is called four times per second to refresh a screen.
+    Raises EngineBusy and PortTaken.
     """
     with (
         hold_engine_lock(project),
-        listen(port) as listener,
+        listen(HOST, port) as listener,
         Services(project.catalog, environment, project.state) as services,
     ):
         with _treat_sigterm_as_interrupt():
             services.start_available()
-        return asyncio.run(_serve(project, environment, services, listener, watch))
+        return asyncio.run(_serve(project, environment, services, listener, create_app, watch))
 
 
 async def _serve(
@@ -111,6 +125,7 @@ async def _serve(
     environment: Environment,
     services: Services,
     listener: socket.socket,
+    create_app: CreateApp,
     watch: Callable[[RunningEngine], None] | None,
 ) -> bool:
     engine = Engine(project.catalog, environment, project.state, services)
@@ -132,7 +147,9 @@ async def _serve(
     engine.run_ended, engine.notices.on_failure = run_ended, failures.execution_failed
     starter.on_start = metrics.start_decided
     engine.components = await retry_while_locked(lambda: create_components(up))
-    web = create_server(health, metrics)
+    up.find_problems = health.find_problems
+    web = Server(create_app(up, create_routes(health, metrics)), handle_signals=False)
+    engine_lock.write_address(project.state, up.address)
     _log.info(
         "Engine started for %s: %s/health, %s/metrics.", project.state, up.address, up.address,
         extra={"event": "up", "environment": environment.name, "url": up.address},

@@ -28,7 +28,7 @@ from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine_lock
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.presentation.durations import format_duration
@@ -71,7 +71,7 @@ class LocalProject:
     @property
     def is_busy(self) -> bool:
         """True if another process runs tasks in the state directory. Its services stop when it exits."""
-        return engine.is_running(self.state)
+        return engine_lock.is_running(self.state)
 
     def start_services(self) -> None:
         """Start all services of the catalog. Raises ServiceFailed."""

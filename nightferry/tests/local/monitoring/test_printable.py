@@ -10,11 +10,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
+from starlette.applications import Starlette
 
 from nightferry.cli.run.up_screen import Screen
 from nightferry.cli.terminal.output import Terminal
 from nightferry.local.monitoring.engine_log import FILE, NAME, write_engine_log
-from nightferry.local.monitoring.status_server import create_server
+from nightferry.local.monitoring.status_server import create_routes
 
 ATTACK = "x\x1b]0;pwned\x07\x9b1m\u202e\u2028\u200b\r\n23:59:59 forged"
 
@@ -33,10 +34,10 @@ def test_the_page_of_the_health() -> None:
     async def find_problems() -> dict[str, str]:
         return {"triggers": ATTACK}
 
-    server = create_server(cast(Any, SimpleNamespace(find_problems=find_problems)), cast(Any, None))
+    app = Starlette(routes=create_routes(cast(Any, SimpleNamespace(find_problems=find_problems)), cast(Any, None)))
 
     async def get() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, server.config.app))) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
             return await client.get("http://engine/health")
 
     response = asyncio.run(get())

@@ -438,7 +438,8 @@ def test_each_version_starts_once(tmp_path_factory: pytest.TempPathFactory, draw
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from nightferry.local.engine.engine import Engine, lock
+from nightferry.local.engine.engine import Engine
+from nightferry.local.engine.engine_lock import lock
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.local.services.services import Services
 from nightferry.local.runs.starts import Starter

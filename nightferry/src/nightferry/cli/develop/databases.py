@@ -12,7 +12,7 @@ from nightferry.cli.terminal.options import AsJson, print_json, print_status
 from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine_lock
 from nightferry.local.services import data_folders
 from nightferry.local.services.data_folders import DataFolder
 from nightferry.local.services.postgres import Postgres
@@ -121,7 +121,7 @@ def separate() -> None:
 
 def _find_idle_project() -> Project:
     project = Project.find()
-    if engine.is_running(project.state):
+    if engine_lock.is_running(project.state):
         raise DatabaseInUse(f"An engine uses {project.state}. Stop it first.")
     return project
 

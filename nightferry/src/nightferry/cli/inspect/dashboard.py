@@ -17,7 +17,12 @@ DEFAULT_PORT = 8471
 
 def dashboard(
     env: Env = "local",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 selects a free port.")] = DEFAULT_PORT,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help=f"Port; 0 selects a free port. Default: {DEFAULT_PORT}.", show_default=False
+        ),
+    ] = None,
     actions: Annotated[bool, typer.Option("--actions", help="Allow starts, stops and redrives on production.")] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     host: Annotated[
@@ -34,12 +39,19 @@ def dashboard(
 ) -> None:
     """Serve web pages on the runs, executions and schedules of an environment until Ctrl-C.
 
-    The command prints an address with a login code, which is valid once, for one minute.
+    The command prints an address with a login code, which is valid once, for one minute. If nightferry up is running,
+    its address is printed, unless --port requests another server.
     """
     from nightferry.dashboard import server  # slow to import
 
     project = Project.find()
     environment = project.environment(env)
+    if environment.backend == "local" and port is None and (running := server.make_engine_login(project.state)):
+        echo(f"The engine that is running serves the dashboard. Log in within one minute: {running}")
+        if open_page:
+            webbrowser.open(running)
+        return
+    port = DEFAULT_PORT if port is None else port
     place = server.check_place(host, port, tls_certificate, tls_key, behind_proxy)
 
     def announce(login: str) -> None:
@@ -55,7 +67,8 @@ def dashboard(
             environment,
             place,
             listener,
-            lambda: open_backend(project, env),
+            lambda: open_backend(project, env, read_only=True),
+            open_for_actions=lambda: open_backend(project, env),
             author=current_user() if environment.backend == "local" else "",
             actions=actions or not environment.production,
             announce=announce,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from nightferry.cli.run.up_pages import create_app
 from nightferry.cli.run.up_screen import Screen
 from nightferry.cli.terminal.options import Env
 from nightferry.cli.terminal.output import Terminal
@@ -20,14 +22,14 @@ from nightferry.local.monitoring.status_server import DEFAULT_PORT
 def up(
     env: Env = "local",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of /health and /metrics; 0 selects a free port.")
+        int, typer.Option(min=0, max=65535, help="Port of the dashboard, /health and /metrics; 0 selects a free port.")
     ] = DEFAULT_PORT,
 ) -> None:
     """Run services, schedules, triggers, tasks and workflows on this machine until Ctrl-C.
 
     After the first Ctrl-C (or SIGTERM), running tasks can finish; the second one kills them. The exit code is 0 after a
-    stop, 137 after a kill, and 2 if the engine cannot start. On a terminal, the engine displays running tasks and next
-    fires; otherwise it writes JSON lines.
+    stop, 137 after a kill, and 2 if the engine cannot start. On a terminal, the engine displays running tasks, next
+    fires and the address of its dashboard; otherwise it writes JSON lines.
     """
     project = Project.find()
     environment = project.environment(env)
@@ -42,9 +44,11 @@ def up(
             Screen(console) as screen,
             write_engine_log(project.state, screen.handler, privacy=privacy),
         ):
-            killed = engine.run(project, environment, port, screen.show)
+            pages = partial(create_app, announce=screen.show_login)
+            killed = engine.run(project, environment, port, pages, screen.show)
     else:
         with write_engine_log(project.state, privacy=privacy):
-            killed = engine.run(project, environment, port)
+            # A login code is not for a log. nightferry dashboard prints one.
+            killed = engine.run(project, environment, port, partial(create_app, announce=lambda _: None))
     if killed:
         raise typer.Exit(ExitCode.KILLED)

@@ -38,6 +38,11 @@ class Screen:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
+    def show_login(self, url: str) -> None:
+        """Print the address of the dashboard with its login code above the display."""
+        self._console.print(f"Dashboard, log in within one minute: {url}", highlight=False, soft_wrap=True)
+        self._console.print("For another login code: nightferry dashboard", style="dim", highlight=False)
+
     def show(self, up: RunningEngine) -> None:
         """Draw the current state of the engine."""
         self._live.update(render(up, datetime.now(UTC)), refresh=True)

@@ -25,8 +25,8 @@ Env = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def open_backend(project: Project, name: str) -> Backend:
-    """Return the backend of an environment."""
+def open_backend(project: Project, name: str, *, read_only: bool = False) -> Backend:
+    """Return the backend of an environment. A ``read_only`` one neither creates nor locks the store on this machine."""
     environment = project.environment(name)
     if environment.backend == "aws":
         from nightferry.aws.backend import AwsBackend
@@ -34,7 +34,7 @@ def open_backend(project: Project, name: str) -> Backend:
         return AwsBackend(project, environment, report=print_status)
     from nightferry.local.backend import LocalBackend
 
-    return LocalBackend(project, environment)
+    return LocalBackend(project, environment, read_only=read_only)
 
 
 def format_env_option(env: str) -> str:

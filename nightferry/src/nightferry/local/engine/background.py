@@ -9,12 +9,12 @@ import sys
 from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.private_paths import open_private
 from nightferry.environments.project import Project
-from nightferry.local.engine import engine
+from nightferry.local.engine import engine_lock
 
 
 def ensure_engine(project: Project, environment: str) -> None:
     """Start an engine that ends when nothing is open, unless one is running. See ``nightferry.local.__main__``."""
-    if engine.is_running(project.state):
+    if engine_lock.is_running(project.state):
         return
     with open_private(project.state / "engine.log", "ab") as output:
         subprocess.Popen(

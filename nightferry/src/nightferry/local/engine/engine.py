@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
 import sqlite3
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.private_paths import open_private
-from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.engine.components import Component, Components
 from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.failure_notices import FailureNotices
@@ -43,43 +40,6 @@ _THREADS = 16  # that compute steps; with more, the event loop would wait longer
 _BUSY_TIMEOUT_SECONDS = 0.2  # maximum time that a write blocks the engine while another process writes
 
 _log = logging.getLogger("nightferry.engine")
-
-
-@contextlib.contextmanager
-def lock(state: Path) -> Iterator[bool]:
-    """Try to take the engine's lock on a state directory; yield True if successful. The lock ends with the process."""
-    with open_private(create_state_folder(state) / "engine.lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield True
-
-
-def read_engine_pid(state: Path) -> int | None:
-    """Return the process ID of the state directory's engine, or None if no engine is running."""
-    if not is_running(state):
-        return None
-    with contextlib.suppress(OSError, ValueError):
-        return int((state / "engine.lock").read_text())
-    return None
-
-
-def is_running(state: Path) -> bool:
-    """Return True if an engine of this state directory is running."""
-    file = state / "engine.lock"
-    if not file.exists():
-        return False
-    with file.open() as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 class Engine:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
@@ -91,18 +92,54 @@ class StoreFile:
     def __init__(self, file: Path, busy_timeout: float = 30.0) -> None:
         """Open the file. A write fails after ``busy_timeout`` seconds if another process keeps the file locked."""
         self.file = file
+        self._begin = "BEGIN IMMEDIATE"
         create_state_folder(file.parent)
         open_private(file, "ab").close()
-        self._db = sqlite3.connect(file, isolation_level=None, timeout=30, factory=_Connection)
-        self._db.file = file
-        self._db.row_factory = sqlite3.Row
-        try:
+        self._connect(str(file), uri=False)
+        with self._close_on_error():
             self._prepare(busy_timeout)
+
+    @classmethod
+    def open_read_only(cls, file: Path) -> Self:
+        """Open the file for queries only. They never wait for a writer, and no writer waits for them.
+
+        A file of an older version is upgraded first, as any command does. A file that does not exist is not created;
+        the store is then empty.
+        """
+        store = cls.__new__(cls)
+        store.file = file
+        store._begin = "BEGIN"
+        if not file.exists():
+            store._connect(":memory:", uri=False)
+            schema.upgrade(store._db, file)
+        else:
+            store._connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)
+            with store._close_on_error():
+                outdated = schema.is_outdated(store._db)
+            if outdated:
+                store.close()
+                cls(file).close()
+                return cls.open_read_only(file)
+        store._db.execute("PRAGMA query_only = ON")
+        return store
+
+    def _connect(self, name: str, *, uri: bool) -> None:
+        try:
+            self._db = sqlite3.connect(name, isolation_level=None, timeout=30, factory=_Connection, uri=uri)
+        except sqlite3.Error as error:
+            raise StoreUnusable(self.file, error) from None
+        self._db.file = self.file
+        self._db.row_factory = sqlite3.Row
+
+    @contextmanager
+    def _close_on_error(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._db.close()
             if isinstance(error, StoreDamaged):
                 raise
-            raise StoreUnusable(file, error) from None
+            raise StoreUnusable(self.file, error) from None
 
     def _prepare(self, busy_timeout: float) -> None:
         self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Has an effect on new files only.
@@ -123,7 +160,7 @@ class StoreFile:
         if self._db.in_transaction:
             yield
             return
-        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute(self._begin)
         try:
             yield
             self._db.execute("COMMIT")

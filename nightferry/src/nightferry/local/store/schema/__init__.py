@@ -29,6 +29,11 @@ def read_steps() -> tuple[str, ...]:
     return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
+def is_outdated(db: sqlite3.Connection) -> bool:
+    """Return True if the store lacks a step. One of a newer version has others, which are no reason to fail to read."""
+    return bool(db.execute("PRAGMA user_version").fetchone()[0] < len(read_steps()))
+
+
 def upgrade(db: sqlite3.Connection, file: Path) -> None:
     """Upgrade the store to the latest step, in the caller's transaction; raises StoreTooNew."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
