@@ -48,6 +48,7 @@ def list_samples(site: Site) -> Samples:
         "/tasks/{task}": ["/tasks/hello", "/tasks/three", "/tasks/late"],
         "/workflows": ["/workflows"],
         "/workflows/{workflow}": ["/workflows/marks", "/workflows/fails", "/workflows/once"],
+        "/infrastructure": ["/infrastructure"],
         "/costs": ["/costs", "/costs?month=2027-03"],
         "/help": ["/help"],
         "/activity": ["/activity", "/activity?author=anna&action=stop", "/activity?id=hello&since=24h"],

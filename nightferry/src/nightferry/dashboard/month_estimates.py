@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 from nightferry.costs.estimate import Estimate, estimate_month
 from nightferry.costs.fires import Month
@@ -13,9 +13,8 @@ from nightferry.dashboard.site import Site
 
 OBSERVED = timedelta(days=30)
 _VALID = timedelta(minutes=10)
-_MAX_SITES = 8
 
-_observations: OrderedDict[tuple[int, str], Observations] = OrderedDict()
+_observations: WeakKeyDictionary[Site, Observations] = WeakKeyDictionary()
 _lock = threading.Lock()  # one thread observes, the others wait for its result
 
 
@@ -25,15 +24,11 @@ def estimate(site: Site, month: Month) -> Estimate:
 
 
 def _observe(site: Site, now: datetime) -> Observations:
-    key = (id(site), site.name)
     with _lock:
-        known = _observations.get(key)
+        known = _observations.get(site)
         if known is not None and now - known.until < _VALID:
             return known
         deployed = site.environment.backend == "aws"
         found = observe(site.backend, site.catalog, site.name, deployed, now - OBSERVED, now)
-        _observations[key] = found
-        _observations.move_to_end(key)
-        while len(_observations) > _MAX_SITES:
-            _observations.popitem(last=False)
+        _observations[site] = found
         return found

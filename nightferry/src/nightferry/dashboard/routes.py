@@ -11,6 +11,7 @@ from starlette.responses import Response
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
+from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
@@ -45,6 +46,8 @@ PAGES = (
     Page("/schedules/{name}", schedule.show),
     Page("/triggers", triggers.show, "Triggers"),
     Page("/triggers/{name}", trigger.show),
+    Page("/infrastructure", overview.show, "Infrastructure"),
+    Page("/infrastructure/check", overview.check, method="POST"),
     Page("/costs", costs.show, "Costs"),
     Page("/runs/{id}/stop", stop.show_run),
     Page("/runs/{id}/stop", stop.stop_run, method="POST"),

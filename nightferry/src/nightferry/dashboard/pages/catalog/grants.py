@@ -21,7 +21,7 @@ def describe_grants(task: Task) -> Iterator[str]:
 
 
 def describe_grant(grant: Grant) -> str:
-    """Return what a grant allows: "List and read objects in bucket inbox that match in/*."."""
+    """Return what a grant allows: "Read and list objects that match in/* in bucket inbox."."""
     match grant.kind:
         case "topic":
             return f"Publish to topic {grant.name}."

@@ -1,0 +1,1 @@
+"""The page of what an environment consists of: its checks, sizes, permissions, secrets, logs and alarms."""
