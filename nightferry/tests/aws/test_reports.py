@@ -13,6 +13,7 @@ from nightferry.backend import RecordsUnreachable
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import Cursor, Page
 from nightferry.backend.reports import Report, ReportFilter
+from nightferry.errors import UnknownName
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 
 
@@ -90,6 +91,21 @@ def test_a_query_makes_few_calls_and_a_repeated_one_reads_only_what_is_new(
     assert len(backend.reports(limit=100)) == 15
     assert fargate.calls.count("FilterLogEvents") <= 2  # today, and yesterday while its lines may come late
     assert fargate.calls.count("DescribeTasks") == 0
+
+
+def test_a_report_is_found_by_its_id_with_few_calls(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, runs: list[str]
+) -> None:
+    everything = list(backend.reports(limit=100))
+    for report in everything:
+        assert backend.report(report.id) == report
+    other = reports.ReportQueries(backend.aws, backend.naming.log_group, clock)
+    fargate.calls.clear()
+    assert other.get(everything[-1].id) == everything[-1]
+    assert fargate.calls.count("FilterLogEvents") <= 2
+    for id in ("", "..", "x" * 32, "0" * 32, "f" * 32, everything[0].id[:-1], everything[0].id[:-1] + "g"):
+        with pytest.raises(UnknownName):
+            backend.report(id)
 
 
 def test_a_large_log_is_read_over_several_pages(

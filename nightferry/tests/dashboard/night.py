@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.contract import LogEvent
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.store import FileFingerprint, Filter, KnownObject, ScheduleRecord, StartRecord
@@ -47,6 +48,7 @@ def make_night(root: Path) -> Path:
     backend.stop(stopped, "not needed tonight")
     backend.drive(lambda: bool(backend.store.open_runs() or backend.store.open_executions()), lambda _: None)
     _add_starts(backend)
+    _add_reports(backend)
     backend.store.close()
     return root
 
@@ -74,6 +76,16 @@ def _add_starts(backend: LocalBackend) -> None:
         store.save_objects("arrival", [(name, KnownObject(FileFingerprint(10**18, 7, 0, 0), version))])
     progress = ScheduleRecord("nightly", "", True, due - timedelta(days=9), due - timedelta(days=2))
     store.save_schedule(progress)
+
+
+def _add_reports(backend: LocalBackend) -> None:
+    """Report two files, one of them with a hostile name, as a job does."""
+    run = backend.runs(limit=1)[0]
+    for subject, rejected in (("orders.csv", 0), (f"../{HOSTILE}.csv", 3)):
+        counts = [{"outcome": "created", "count": 97}, {"outcome": "rejected", "count": rejected}]
+        reasons = [{"reason": HOSTILE, "count": rejected, "field": "day", "record_kind": "order"}] if rejected else []
+        fields = {"kind": "orders", "subject": subject, "total": 97 + rejected, "counts": counts, "reasons": reasons}
+        assert backend.store.add_report(run.id, {"event": LogEvent.REPORT, "task": run.task, "note": HOSTILE, **fields})
 
 
 def copy_night(night: Path, root: Path) -> Path:

@@ -27,6 +27,7 @@ def list_samples(site: Site) -> Samples:
     """Return URLs below the environment for the path of each page."""
     backend = site.backend
     runs = backend.runs(limit=100)
+    reports = backend.reports()
     failed = backend.executions(ExecutionFilter(outcome="failed"))[0]
     done = backend.executions(ExecutionFilter(workflow="marks"))[0]
     return {
@@ -57,6 +58,10 @@ def list_samples(site: Site) -> Samples:
         "/runs/{id}/redrive": [f"/runs/{run.id}/redrive" for run in runs],
         "/executions/{id}/stop": [f"/executions/{failed.id}/stop"],
         "/executions/{id}/redrive": [f"/executions/{failed.id}/redrive", f"/executions/{done.id}/redrive"],
+        "/files": ["/files", "/files?kind=orders&q=csv", "/files?kind=none"],
+        "/files.csv": ["/files.csv"],
+        "/files/{id}/rejected.csv": [],
+        "/files/{name:path}": [f"/files/{report.id}" for report in reports] + ["/files/orders.csv"],
         "/runs/{id}": [f"/runs/{run.id}" for run in runs],
         "/runs/{id}/log": [
             *(f"/runs/{run.id}/log" for run in runs),

@@ -353,6 +353,10 @@ class AwsBackend(StateQueries):
         """See :class:`nightferry.backend.interface.Backend`."""
         return self._executions.count(wanted, limit)
 
+    def report(self, id: str) -> Report:
+        """See :class:`nightferry.backend.interface.Backend`. The time in the ID limits what is read."""
+        return self._reports.get(id)
+
     def reports(
         self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[Report]:

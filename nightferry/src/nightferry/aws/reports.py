@@ -16,9 +16,17 @@ from nightferry.aws.periods import Period, is_outside, split_time
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.queries import Cursor, Page
-from nightferry.backend.reports import Report, ReportFilter, matches_report, parse_report
+from nightferry.backend.reports import (
+    Report,
+    ReportFilter,
+    make_report_id,
+    matches_report,
+    parse_report,
+    parse_report_time,
+)
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
+from nightferry.errors import UnknownName
 
 MOST_CALLS = 40
 """The number of calls of FilterLogEvents that one query makes."""
@@ -72,6 +80,19 @@ class ReportQueries:
                 return Page(tuple(found), period.first_place)
         return Page(tuple(found), None)
 
+    def get(self, id: str) -> Report:
+        """Return a report by its ID. Raises UnknownName."""
+        time = parse_report_time(id)
+        found: dict[str, Report] = {}
+        token = None
+        for _ in range(MOST_CALLS):
+            token = self._read_page(time, time + timedelta(milliseconds=1), token, found)
+            if id in found or token is None:
+                break
+        if id not in found:
+            raise UnknownName("report", id, [])
+        return found[id]
+
     def _get_reading(self, period: Period) -> _Reading:
         if period not in self._readings:
             self._readings.put(period, _Reading())
@@ -111,7 +132,7 @@ class ReportQueries:
         for event in events:
             time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
             run = event.get("logStreamName", "").rpartition("/")[2]
-            id = event.get("eventId") or f"{run}-{event['timestamp']}-{len(reports)}"
+            id = make_report_id(time, event.get("eventId") or f"{run} {event['message']}")
             fields = parse_line(event.get("message", "").rstrip("\r\n"))
             report = parse_report(fields or {}, id, run, time)
             if report is not None:

@@ -318,6 +318,10 @@ class Backend(Protocol):
         """Return the number of executions of the filter, counted up to ``limit``."""
         ...
 
+    def report(self, id: str) -> Report:
+        """Return a report by its ID; raises UnknownName."""
+        ...
+
     def reports(
         self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[Report]:

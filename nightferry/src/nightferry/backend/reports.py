@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.reports import RejectedRecords
 from nightferry.contract import LogEvent, ReasonCount
-from nightferry.errors import NightferryError
+from nightferry.errors import NightferryError, UnknownName
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,21 @@ def require_records(catalog: Catalog, environment: str, report: Report) -> Found
             "reference= to run.report."
         )
     return FoundRecords(kind.records, report.reference, kind.format_records_command(environment, report.reference))
+
+
+def make_report_id(time: datetime, name: str) -> str:
+    """Return the ID of a report, which begins with its time; ``name`` is unique among the reports of that time."""
+    return f"{int(time.timestamp() * 1000):011x}{hashlib.sha256(name.encode()).hexdigest()[:21]}"
+
+
+def parse_report_time(id: str) -> datetime:
+    """Return the time, in milliseconds, with which an ID begins. Raises UnknownName."""
+    if not re.fullmatch("[0-9a-f]{32}", id):
+        raise UnknownName("report", id, [])
+    try:
+        return datetime.fromtimestamp(int(id[:11], 16) / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise UnknownName("report", id, []) from None
 
 
 def parse_report(fields: Mapping[str, Any], id: str, run: str, time: datetime) -> Report | None:

@@ -20,6 +20,7 @@ from nightferry.backend.queries import judge_execution, judge_run
 from nightferry.backend.state_history import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration
+from nightferry.presentation.reports import format_share
 from nightferry.printable import make_printable
 
 STATUSES = {
@@ -64,7 +65,7 @@ class Renderer:
         self._environment.globals.update(
             assets=assets, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
             duration=render_duration,
-            judge=judge, number=format_number, describe_end=describe_end,
+            judge=judge, number=format_number, percent=format_share, describe_end=describe_end,
             explain_cause=explain_cause,
         )  # fmt: skip
 

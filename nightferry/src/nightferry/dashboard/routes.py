@@ -11,6 +11,7 @@ from starlette.responses import Response
 from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
+from nightferry.dashboard.pages.files import file, files
 from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
@@ -60,6 +61,10 @@ PAGES = (
     Page("/topics/{topic}/test", test_notice.show),
     Page("/topics/{topic}/test", test_notice.send, method="POST"),
     Page("/activity", activity.show, "Activity"),
+    Page("/files", files.show, "Files"),
+    Page("/files.csv", files.download),
+    Page("/files/{id}/rejected.csv", file.download),
+    Page("/files/{name:path}", file.show),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),

@@ -329,6 +329,13 @@ class LocalBackend(StateQueries):
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.count_executions(wanted, limit=limit)
 
+    def report(self, id: str) -> Report:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        found = self.store.report(id)
+        if found is None:
+            raise UnknownName("report", id, [one.id for one in self.reports(limit=5)])
+        return found
+
     def reports(
         self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[Report]:

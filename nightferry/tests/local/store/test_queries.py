@@ -194,6 +194,8 @@ def test_reports_are_found_like_runs(store: Store) -> None:
     add_reports(store)
     everything = store.reports(limit=1000)
     assert len(everything) == 120
+    assert store.report(everything[7].id) == everything[7]
+    assert store.report("x") is None
     assert [(one.time, one.id) for one in everything] == sorted(
         ((one.time, one.id) for one in everything), reverse=True
     )
@@ -254,6 +256,7 @@ def test_no_query_reads_a_whole_table(store: Store) -> None:
     for report_filter in REPORT_FILTERS:
         store.reports(report_filter, before=Cursor(START + timedelta(days=1), "x"))
         store.count_reports(report_filter)
+    store.report("abc")
     store.find_ids("abc")
     store._db.set_trace_callback(None)
     plans = {statement: explain(store, statement) for statement in set(statements)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from nightferry.backend.log_lines import judge_level
 from nightferry.backend.log_windows import LEVELS, LogLine
-from nightferry.backend.reports import parse_report
+from nightferry.backend.reports import make_report_id, parse_report
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_time
 
@@ -71,7 +71,7 @@ class Lines(StoreFile):
     def add_report(self, run: str, fields: Mapping[str, Any]) -> bool:
         """Record a report of a run from the fields of its log line; return False if they are not one."""
         time = now()
-        report = parse_report(fields, uuid.uuid4().hex, run, time)
+        report = parse_report(fields, make_report_id(time, uuid.uuid4().hex), run, time)
         if report is not None:
             self._db.execute(
                 "INSERT INTO report (id, run, kind, subject, time, data) VALUES (?, ?, ?, ?, ?, ?)",

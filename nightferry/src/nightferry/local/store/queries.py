@@ -79,6 +79,11 @@ class Queries(StoreFile):
         """Return the number of executions, counted up to ``limit``."""
         return self._count(_query_executions(wanted, None), limit)
 
+    def report(self, id: str) -> Report | None:
+        """Return a report by its ID, or None."""
+        row = self._db.execute("SELECT * FROM report WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _parse_report_row(row)
+
     def reports(
         self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[Report]:
