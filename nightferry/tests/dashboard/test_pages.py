@@ -158,9 +158,21 @@ def test_all_values_pass_through_redaction(strict_site: Site) -> None:
     backend.store.add_run("a" * 32, "hello", [number], {"COLOR": number}, started_by=f"by {number}")
     backend.store.mark_run_stopped("a" * 32, 1, None, f"failed for {number}")
     client = make_client(strict_site)
+    counts = [{"outcome": f"lost {number}", "count": 1}]
+    reasons = [{"reason": f"of {number}", "count": 1, "field": number, "record_kind": number}]
+    fields = {"event": "report", "kind": "orders", "total": 1, "counts": counts, "reasons": reasons, "note": number}
+    assert backend.store.add_report("a" * 32, {**fields, "subject": f"{number}.csv", "task": "hello"})
+    file = f"/local/files/{backend.reports()[0].id}"
+    assert "*********.csv" in client_of(strict_site, file)
+    for url in ("/local/files", "/local/files.csv", file, f"{file}.json"):
+        assert "6789" not in client_of(strict_site, url), url
     for url in ("/local/", "/local/runs", "/local/runs.json", "/local/search?q=aaaa", f"/local/runs/{'a' * 32}"):
         text = client.get(url, follow_redirects=True).text
         assert "6789" not in text, url
+
+
+def client_of(site: Site, url: str) -> str:
+    return make_client(site).get(url).text
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,15 @@
-"""A builder of SVG elements. It escapes every value, so that its result is safe markup."""
+"""A builder of SVG elements. It escapes every value and makes it printable, so that its result is safe markup.
+
+The caller redacts texts before: :meth:`nightferry.dashboard.view.View.shown`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
+
+from nightferry.printable import make_printable
 
 Value = str | float
 
@@ -18,7 +23,8 @@ def element(name: str, *children: Markup | str, **attributes: Value | None) -> M
     )
     if not children:
         return Markup("<{}{}/>").format(name, written)
-    return Markup("<{}{}>{}</{}>").format(name, written, Markup("").join(children), name)
+    shown = (child if isinstance(child, Markup) else make_printable(child) for child in children)
+    return Markup("<{}{}>{}</{}>").format(name, written, Markup("").join(shown), name)
 
 
 def picture(
@@ -40,7 +46,13 @@ def picture(
 
 def format_value(value: Value) -> str:
     """Return a number with at most two decimals, or the text."""
-    return value if isinstance(value, str) else f"{round(float(value), 2):g}" if abs(value) < 1e6 else f"{value:.0f}"
+    return (
+        make_printable(value)
+        if isinstance(value, str)
+        else f"{round(float(value), 2):g}"
+        if abs(value) < 1e6
+        else f"{value:.0f}"
+    )
 
 
 def _format_name(name: str) -> str:

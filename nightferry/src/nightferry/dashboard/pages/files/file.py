@@ -11,7 +11,7 @@ from starlette.responses import Response
 from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
 from nightferry.catalog.reports import ReportKind
 from nightferry.dashboard.csv_file import respond_csv
-from nightferry.dashboard.pages.files.files import Row, describe_rows, find_usual, to_json
+from nightferry.dashboard.pages.files.files import Row, describe_rows, find_usual, show_report, to_json
 from nightferry.dashboard.svg.outcome_bar import draw_outcome_bar
 from nightferry.dashboard.svg.reason_trend import draw_reason_trend
 from nightferry.dashboard.view import View
@@ -49,7 +49,8 @@ class Lines:
 
 def show(view: View) -> Response:
     """Show the report with the ID of the address, or go to the newest one of the file with this name."""
-    report = find_report(view)
+    found = find_report(view)
+    report = show_report(view, found)
     if report.id != view.path["name"] and not view.as_json:
         return view.redirect(view.link(f"/files/{report.id}"))
     kind = view.catalog.reports.get(report.kind)
@@ -58,7 +59,7 @@ def show(view: View) -> Response:
     groups = group_reasons(report, kind)
     lines = _read_lines(view, report) if account.rejected else Lines([])
     trend = count_by_day(_find_recent(view, report), kind, view.zone)
-    same = view.backend.reports(ReportFilter(subject=report.subject), limit=_SAME_FILE + 1)
+    same = view.backend.reports(ReportFilter(subject=found.subject), limit=_SAME_FILE + 1)
     others = describe_rows(view, [one for one in same if one.id != report.id][:_SAME_FILE])
     return view.page(
         "file.html",
@@ -81,7 +82,7 @@ def show(view: View) -> Response:
         trend_picture=draw_reason_trend(trend),
         trend_days=_TREND_DAYS,
         others=others,
-        raw_command=_format_raw_command(kind, report, account.rejected),
+        raw_command=_format_raw_command(kind, found, account.rejected),
     )
 
 
@@ -143,7 +144,7 @@ def _find_recent(view: View, report: Report) -> list[Report]:
         since=report.time - timedelta(days=_TREND_DAYS),
         until=report.time + timedelta(microseconds=1),
     )
-    return list(view.backend.reports(wanted, limit=_TREND_REPORTS))
+    return [show_report(view, one) for one in view.backend.reports(wanted, limit=_TREND_REPORTS)]
 
 
 def _format_raw_command(kind: ReportKind | None, report: Report, rejected: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 from starlette.responses import Response
 
 from nightferry.backend.reports import Report, ReportFilter
+from nightferry.contract import ReasonCount
 from nightferry.dashboard.csv_file import respond_csv
 from nightferry.dashboard.svg.outcome_bar import draw_outcome_bar
 from nightferry.dashboard.view import View
@@ -79,8 +81,27 @@ def download(view: View) -> Response:
     )  # fmt: skip
 
 
-def describe_rows(view: View, reports: list[Report] | tuple[Report, ...]) -> list[Row]:
+def show_report(view: View, report: Report) -> Report:
+    """Return a report whose texts may be shown, also in a picture."""
+    return replace(
+        report,
+        task=str(view.shown(report.task)),
+        kind=str(view.shown(report.kind)),
+        subject=str(view.shown(report.subject)),
+        note=str(view.shown(report.note)),
+        counts={str(view.shown(outcome)): count for outcome, count in report.counts.items()},
+        reasons=tuple(
+            ReasonCount(
+                str(view.shown(one.reason)), one.count, str(view.shown(one.field)), str(view.shown(one.record_kind))
+            )
+            for one in report.reasons
+        ),
+    )
+
+
+def describe_rows(view: View, reports: Iterable[Report]) -> list[Row]:
     """Return the rows of reports, with the usual share of rejected records of each kind."""
+    reports = [show_report(view, report) for report in reports]
     usual = {kind: find_usual(view, ReportFilter(kind=kind)) for kind in {report.kind for report in reports}}
     kinds = view.catalog.reports
     return [Row(report, describe_report(report, kinds.get(report.kind), usual[report.kind])) for report in reports]
