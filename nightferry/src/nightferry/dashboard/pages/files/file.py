@@ -1,4 +1,4 @@
-"""The account of one file: its outcomes, why records were rejected, which they are, and what to tell the sender."""
+"""The account of one file: its outcomes, why records were rejected, the list of them, and a message for its sender."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Lines:
     """A page of the rejected records of a file.
 
     ``before`` is the number of records on earlier pages, and ``after`` the line number after which the next one begins.
-    ``problem`` says why they cannot be read.
+    ``problem`` is the reason why they cannot be read.
     """
 
     records: list[RejectedRecord]
