@@ -44,6 +44,7 @@ def list_samples(site: Site) -> Samples:
         "/schedules/{name}": ["/schedules/nightly", "/schedules/often", "/schedules/nightly?outcome=missed"],
         "/triggers": ["/triggers"],
         "/triggers/{name}": ["/triggers/arrival"],
+        "/compare": ["/compare", f"/compare?a={runs[0].id}", f"/compare?a={failed.id}&b={done.id}"],
         "/search": ["/search", "/search?q=disk", "/search?q=mark", f"/search?q={failed.id[:6]}"],
         "/tasks": ["/tasks"],
         "/tasks/{task}": ["/tasks/hello", "/tasks/three", "/tasks/late"],

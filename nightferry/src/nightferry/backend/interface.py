@@ -95,7 +95,9 @@ class TaskRun:
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
     name. ``args``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
     contain personal data; :mod:`nightferry.presentation.inputs` redacts them. ``attempt`` counts the attempts of a task
-    with ``retry``; a further attempt of the local engine is queued until ``not_before``.
+    with ``retry``; a further attempt of the local engine is queued until ``not_before``. ``revision`` is the family and
+    number of the task definition on AWS, and ``image`` the container's image with its digest; the local engine runs the
+    project's own folder.
     """
 
     id: str
@@ -116,6 +118,8 @@ class TaskRun:
     memory: int | None = None
     attempt: int = 1
     not_before: datetime | None = None
+    revision: str | None = None
+    image: str | None = None
 
     @property
     def repeats(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from nightferry.dashboard.pages import executions, help_page, now, preferences, runs, search
+from nightferry.dashboard.pages import compare, executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.files import file, files
@@ -65,6 +65,7 @@ PAGES = (
     Page("/files.csv", files.download),
     Page("/files/{id}/rejected.csv", file.download),
     Page("/files/{name:path}", file.show),
+    Page("/compare", compare.show),
     Page("/search", search.show),
     Page("/help", help_page.show, "Help"),
     Page("/preferences", preferences.save, method="POST"),

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from statistics import quantiles
 
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import Overlap
+from nightferry.presentation.durations import find_percentile
 from nightferry.presentation.schedules import EnvironmentSchedule
 from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import Occurrence
@@ -42,7 +42,7 @@ class Durations:
         ended = [run for run in self._history(task) if run.succeeded and run.started_at and run.stopped_at]
         took = [(run.stopped_at - run.started_at).total_seconds() for run in ended if run.stopped_at and run.started_at]
         if took:
-            seconds = took[0] if len(took) == 1 else quantiles(took, n=100, method="inclusive")[self._percentile - 1]
+            seconds = find_percentile(took, self._percentile) or 0
             of = "median" if self._percentile == 50 else f"percentile {self._percentile}"
             return timedelta(seconds=max(seconds, 0)), f"{of} of {len(took)} runs" if len(took) > 1 else "its one run"
         if task.expected is not None:

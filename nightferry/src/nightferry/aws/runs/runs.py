@@ -66,6 +66,8 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         cpu=_parse_size(overrides.get("cpu")),
         memory=_parse_size(overrides.get("memory")),
         attempt=_parse_size(variables.get(ATTEMPT_VARIABLE)) or 1,
+        revision=parse_arn_id(str(task["taskDefinitionArn"])),
+        image=_read_image(container),
     )
 
 
@@ -98,6 +100,14 @@ def _read_object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _read_objects(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     found = value.get(name)
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _read_image(container: Mapping[str, Any]) -> str | None:
+    """Return the image with the digest that ECS has resolved its tag to, if it has."""
+    image, digest = container.get("image"), container.get("imageDigest")
+    if not isinstance(image, str):
+        return None
+    return f"{image}@{digest}" if isinstance(digest, str) and "@" not in image else image
 
 
 def _read_stop_code(task: Mapping[str, Any]) -> str | None:
