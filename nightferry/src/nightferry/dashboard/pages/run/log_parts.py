@@ -16,7 +16,7 @@ from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import NightferryError
 from nightferry.printable import make_one_line
 
-_ROWS = 300
+_ROWS = 100
 """The rows of an event, which a browser adds without a noticeable pause."""
 
 _LATE = timedelta(seconds=15)

@@ -19,8 +19,9 @@
     state.append(button);
   };
 
-  const isAtEnd = () => state.getBoundingClientRect().top < innerHeight + near;
-  const scrollToEnd = () => state.scrollIntoView({ block: "end", behavior: "instant" });
+  const below = () => list.getBoundingClientRect().bottom + state.offsetHeight - innerHeight;
+  const isAtEnd = () => below() < near;
+  const scrollToEnd = () => scrollBy({ top: below() + 16, behavior: "instant" });
 
   const add = (rows, id) => {
     list.insertAdjacentHTML("beforeend", rows);
@@ -41,7 +42,7 @@
 
   const receive = (event) => {
     waiting.push([event.data, event.lastEventId]);
-    if (waiting.length > 20) { close(); waiting.length = 0; setTimeout(open, 0); return; }
+    if (waiting.length > 50) { close(); waiting.length = 0; setTimeout(open, 0); return; }
     if (!timer) timer = requestAnimationFrame(work);
   };
 
