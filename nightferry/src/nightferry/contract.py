@@ -114,7 +114,7 @@ def parse_scheduled_time(text: str | None) -> datetime | None:
 
 RepeatedBy = Literal["rerun", "retry"]
 """What repeats a failed run: a redrive, or the declaration ``retry`` of its task."""
-_REPEAT = re.compile(r"(?:rerun|retry)/([0-9a-f-]{28})")
+_REPEAT = re.compile(r"(?:rerun|retry|again)/([0-9a-f-]{28})")
 
 
 def format_repeat(by: RepeatedBy, run: str) -> str:
@@ -122,8 +122,16 @@ def format_repeat(by: RepeatedBy, run: str) -> str:
     return f"{by}/{run[:28]}"
 
 
+def format_again(run: str) -> str:
+    """Return the starter of a run that began with the inputs of ``run``, which a person may have changed.
+
+    Unlike a repeat, there may be several, and ``run`` itself can still be repeated.
+    """
+    return f"again/{run[:28]}"
+
+
 def parse_repeat(started_by: str) -> str | None:
-    """Return the first 28 characters of the ID of the repeated run; None for any other starter."""
+    """Return the first 28 characters of the ID of the run with the same or changed inputs; None for other starters."""
     found = _REPEAT.fullmatch(started_by)
     return found[1] if found else None
 

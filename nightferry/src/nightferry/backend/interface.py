@@ -123,7 +123,7 @@ class TaskRun:
 
     @property
     def repeats(self) -> str | None:
-        """Return the ID, or its beginning, of the run that this run repeats."""
+        """Return the ID, or its beginning, of the run that this run repeats, with the same inputs or changed ones."""
         return parse_repeat(self.started_by)
 
     @property

@@ -1,0 +1,1 @@
+"""The forms that start something: what they show, and what they send."""
