@@ -15,6 +15,7 @@ from nightferry.dashboard.pages.files import file, files
 from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
+from nightferry.dashboard.pages.starting import run_task
 from nightferry.dashboard.view import View
 
 
@@ -41,6 +42,10 @@ PAGES = (
     Page("/executions", executions.show, "Executions"),
     Page("/tasks", tasks.show, "Tasks"),
     Page("/tasks/{task}", task.show),
+    Page("/tasks/{task}/run", run_task.show),
+    Page("/tasks/{task}/run", run_task.send, method="POST"),
+    Page("/runs/{id}/again", run_task.show_again),
+    Page("/runs/{id}/again", run_task.send_again, method="POST"),
     Page("/workflows", workflows.show, "Workflows"),
     Page("/workflows/{workflow}", workflow.show),
     Page("/schedules", schedules.show, "Schedules"),

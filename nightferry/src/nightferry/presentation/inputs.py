@@ -26,12 +26,12 @@ def redact_run(catalog: Catalog, run: TaskRun) -> TaskRun:
     redactor.add_secrets(run.env[name] for name in secrets & run.env.keys())
     return replace(
         run,
-        args=tuple(_redact_words(redactor, run.args)),
+        args=tuple(redact_words(redactor, run.args)),
         env={name: MASK if name in secrets else redactor.redact_value(value, name) for name, value in run.env.items()},
     )
 
 
-def _redact_words(redactor: Redactor, words: Sequence[str]) -> Iterator[str]:
+def redact_words(redactor: Redactor, words: Sequence[str]) -> Iterator[str]:
     """Yield the arguments. An option such as ``--password`` hides the next word."""
     before = ""
     for word in words:

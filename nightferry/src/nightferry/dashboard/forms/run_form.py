@@ -8,7 +8,7 @@ the value of that run unless the person enters another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,8 +20,11 @@ from nightferry.catalog.fargate import SIZES
 from nightferry.contract import format_again
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
+from nightferry.job.redaction import Redactor
 from nightferry.overrides import LEVEL_VARIABLE, PERSONAL_VARIABLES
+from nightferry.presentation.inputs import redact_words
 from nightferry.presentation.task_settings import SWITCH, TaskSetting, list_settings
+from nightferry.printable import make_printable
 
 Control = Literal["line", "area", "date", "select"]
 
@@ -31,6 +34,21 @@ _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 Form = Mapping[str, Sequence[str]]
 """The values of a sent form by the names of its fields."""
+
+
+class Visibility:
+    """What pages show of the values of a form."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def show(self, value: str, name: str) -> str:
+        """Return a value of a variable as pages show it."""
+        return make_printable(self._redactor.redact_text(str(self._redactor.redact_value(value, name))))
+
+    def show_arguments(self, words: Sequence[str]) -> list[str]:
+        """Return arguments as pages show them."""
+        return [make_printable(word) for word in redact_words(self._redactor, words)]
 
 
 @dataclass(frozen=True)
@@ -73,22 +91,19 @@ class RunInput:
 
 
 class RunForm:
-    """The form of a task, or with ``repeated`` of a run that is started again.
-
-    ``shown`` returns a value as pages show it; its second argument is the name of its field.
-    """
+    """The form of a task, or with ``repeated`` of a run that is started again."""
 
     def __init__(
         self,
         catalog: Catalog,
         task: Task,
         environment: Environment,
-        shown: Callable[[str, str], str],
+        visibility: Visibility,
         repeated: TaskRun | None = None,
     ) -> None:
         self._task = task
         self._environment = environment
-        self._shown = shown
+        self._visibility = visibility
         self._repeated = repeated
         listed = [one for one in list_settings(catalog, task) if not one.is_secret]
         if LEVEL_VARIABLE not in {one.variable for one in listed}:
@@ -100,6 +115,7 @@ class RunForm:
         """The settings that no start changes."""
         self.secrets = [one for one in list_settings(catalog, task) if one.is_secret]
         self.takes_arguments = task.args != "none"
+        self._first = self.first_input()
 
     def _may_set(self, variable: str) -> bool:
         return variable in self._task.overridable | PERSONAL_VARIABLES
@@ -132,7 +148,7 @@ class RunForm:
                 env[setting.variable] = text
             elif run is not None and setting.variable in run.env and name in entered.kept:
                 env[setting.variable] = run.env[setting.variable]
-        args: Sequence[str] = [word for word in entered.texts.get(ARGUMENTS, "").split("\n") if word]
+        args: Sequence[str] = _split_arguments(entered)
         if not args and run is not None and ARGUMENTS in entered.kept:
             args = run.args
         sizes = {}
@@ -156,7 +172,7 @@ class RunForm:
             if self._task.args == "options":
                 hint += " Options of the settings above, such as --check, are possible too."
             fields.append(
-                Field(ARGUMENTS, "Arguments", "area", self._read(entered, ARGUMENTS), hint=hint,
+                Field(ARGUMENTS, "Arguments", "area", self._read_arguments(entered), hint=hint,
                       current="none", kept=self._read_kept(entered, ARGUMENTS), problems=by_part.get(ARGUMENTS, ()))
             )  # fmt: skip
         size = self._task.size
@@ -205,7 +221,7 @@ class RunForm:
                 return "required at each start"
             case "class":
                 return setting.default
-        value = self._shown(setting.resolve(self._environment) or "", setting.variable)
+        value = self._visibility.show(setting.resolve(self._environment) or "", setting.variable)
         place = "the environment" if setting.origin == "environment" else "the catalog"
         return f"{value or 'empty'}, set by {place}"
 
@@ -216,18 +232,22 @@ class RunForm:
     # ── values that are not shown ─────────────────────────────────────────────────────────────────────────────
 
     def _is_shown(self, setting: TaskSetting, value: str) -> bool:
-        return not value or (setting.shown and self._shown(value, setting.variable) == value)
+        return not value or (setting.shown and self._visibility.show(value, setting.variable) == value)
 
     def _are_arguments_shown(self, args: Sequence[str]) -> bool:
-        text = "\n".join(args)
-        return self._shown(text, ARGUMENTS) == text and all(word and "\n" not in word for word in args)
+        lines = all(word and "\n" not in word for word in args)  # as the field separates them
+        return lines and self._visibility.show_arguments(args) == [*args]
 
-    def _read(self, entered: RunInput, name: str) -> str:
-        text = entered.texts.get(name, "")
-        return text if self._shown(text, name) == text else ""
+    def _read_arguments(self, entered: RunInput) -> str:
+        words = _split_arguments(entered)
+        return "\n".join(words) if self._are_arguments_shown(words) else ""
 
     def _read_kept(self, entered: RunInput, name: str) -> bool | None:
-        return (name in entered.kept) if name in self.first_input().kept else None
+        return (name in entered.kept) if name in self._first.kept else None
+
+
+def _split_arguments(entered: RunInput) -> list[str]:
+    return [word for word in entered.texts.get(ARGUMENTS, "").split("\n") if word]
 
 
 def list_changes(old: TaskRun, new: RunRequest) -> list[tuple[str, str | None, str | None]]:
