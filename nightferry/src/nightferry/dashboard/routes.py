@@ -14,8 +14,9 @@ from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, wor
 from nightferry.dashboard.pages.files import file, files
 from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
+from nightferry.dashboard.pages.catalog import task, tasks, workflow, workflows
+from nightferry.dashboard.pages.forms import run_task
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
-from nightferry.dashboard.pages.starting import run_task
 from nightferry.dashboard.view import View
 
 

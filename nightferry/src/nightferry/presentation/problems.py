@@ -27,6 +27,8 @@ MOST_EXECUTIONS = 1_000
 
 Kind = Literal["task", "workflow"]
 
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -57,9 +59,10 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """Return the identity of the cause, as text for a URL."""
+        """Return the identity of the cause for a URL, in letters, because redaction hides long numbers."""
         parts = (self.kind, self.name, self.error, self.message, str(self.of_steps))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return digest.translate(_LETTERS)
 
     @property
     def newest(self) -> Failure:
