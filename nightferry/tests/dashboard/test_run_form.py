@@ -37,7 +37,8 @@ class LoadSettings(JobSettings):
 catalog = Catalog("shop", image=Image("shop"), privacy=Privacy.STRICT)
 catalog.task("load-orders", config=LoadSettings, command=["sh", "-c", 'echo "$SINCE $MODE $*"', "load"],
              required_at_start=["SINCE"], overridable=["PROCESS_ID"], accepts_args=True,
-             env={"FOLDER": catalog.setting("folder", default="in"), "PROCESS_ID": catalog.setting("process", default=3)},
+             env={"FOLDER": catalog.setting("folder", default="in"),
+                  "PROCESS_ID": catalog.setting("process", default=3)},
              secrets={"PASSWORD": Secret("db/password", optional=True)})
 catalog.task("any", command=["sh", "-c", "echo $COLOR"], env={"COLOR": "red"})
 """
@@ -84,24 +85,29 @@ FORM = "/local/tasks/load-orders/run"
 
 def values(page: HtmlElement) -> dict[str, str]:
     """Return what a browser sends for the form of a page, without the buttons."""
-    (form,) = page.xpath("//form[@class='start']")
+    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
     areas = set(form.xpath(".//textarea/@name"))  # a browser drops the first line end of an area; lxml does not
     return {name: text.removeprefix("\n") if name in areas else text for name, text in form.form_values()}
 
 
 def read_problems(page: HtmlElement) -> dict[str, str]:
-    found = page.xpath("//p[@class='field-problem']")
+    found = page.xpath("//p[@class='entry-problem']")
     return {one.get("id").removesuffix("-problem"): " ".join(one.text_content().split()) for one in found}
 
 
-def send(client: httpx.Client, url: str, step: str = "preview", **fields: str) -> httpx.Response:
+def send(client: httpx.Client, url: str, step: str = "check", **fields: str) -> httpx.Response:
     data = {name.replace("set_", "set."): value for name, value in fields.items()}
     return client.post(url, data={**data, "step": step})
 
 
 def preview_and_start(client: httpx.Client, url: str, data: dict[str, str]) -> httpx.Response:
-    page = check_html(client.post(url, data={**data, "step": "preview"}))
-    return client.post(url, data={**values(page), "step": "start"})
+    page = check_html(client.post(url, data={**data, "step": "check"}))
+    return client.post(url, data={**values(page), "reason": "A test", "step": "act"})
+
+
+def find_id(response: httpx.Response) -> str:
+    """Return the ID of the run to whose page a response redirects."""
+    return response.headers["location"].rpartition("/")[2].partition("?")[0]
 
 
 def test_the_form_has_a_field_for_each_setting_that_a_start_may_change(client: httpx.Client) -> None:
@@ -124,15 +130,16 @@ def test_the_form_has_a_field_for_each_setting_that_a_start_may_change(client: h
 
 def test_a_run_starts_only_after_its_request_was_shown(client: httpx.Client, backend: LocalBackend) -> None:
     data = {"set.SINCE": "2026-11-01", "set.CHECK": "true", "args": "a b\r\n--x\r\n", "cpu": "512", "memory": "1024"}
-    early = check_html(client.post(FORM, data={**data, "step": "start"}))
-    assert backend.runs().entries == ()
+    early = check_html(client.post(FORM, data={**data, "reason": "A test", "step": "act"}))
     assert '"SINCE": "2026-11-01"' in early.text_content()
-    changed = {**values(early), "set.MODE": "updates", "step": "start"}
-    assert check_html(client.post(FORM, data=changed)).xpath("//h2[@id='preview']")  # of the changed request
+    changed = {**values(early), "set.MODE": "updates", "reason": "A test", "step": "act"}
+    assert "MODE=updates" in check_html(client.post(FORM, data=changed)).text_content()
+    unexplained = client.post(FORM, data={**values(early), "step": "act", "reason": ""})
+    assert "Give a reason" in check_html(unexplained).text_content()
     assert backend.runs().entries == ()
     response = preview_and_start(client, FORM, data)
     (run,) = backend.runs()
-    assert (response.status_code, response.headers["location"]) == (303, f"/local/runs/{run.id}")
+    assert (response.status_code, find_id(response)) == (303, run.id)
     assert (run.env, run.args) == ({"SINCE": "2026-11-01", "CHECK": "true"}, ("a b", "--x"))
     assert (run.cpu, run.memory, run.started_by) == (512, 1024, "anna")
 
@@ -145,7 +152,7 @@ def test_a_run_starts_only_after_its_request_was_shown(client: httpx.Client, bac
         ({"set_SINCE": "2026-11-01", "set_MODE": "all", "set_PROCESS_ID": "0"},
          {"set.MODE": "MODE=all: Input should be 'full' or 'updates'", "set.PROCESS_ID": "PROCESS_ID=0: Input should"}),
         ({"set_SINCE": "2026-11-01", "set_REGIONS": "eu"}, {"set.REGIONS": "REGIONS=eu: use JSON"}),
-        ({"set_SINCE": "2026-11-01", "cpu": "512", "memory": "9"}, {"cpu": "Fargate does not offer 512 CPU units with 9"}),
+        ({"set_SINCE": "2026-11-01", "cpu": "512", "memory": "9"}, {"cpu": "Fargate does not offer 512 CPU units"}),
         ({"set_SINCE": "2026-11-01", "memory": "many"}, {"memory": "memory must be a number"}),
         ({"set_SINCE": "2026-11-01", "args": "a\0b"}, {"args": "An argument contains a NUL character"}),
         ({"set_SINCE": "2026-11-01", "set_NOTE": "a\0b"}, {"set.NOTE": "NOTE contains a NUL character"}),
@@ -156,7 +163,7 @@ def test_a_run_starts_only_after_its_request_was_shown(client: httpx.Client, bac
 def test_a_mistake_is_shown_at_its_field_and_starts_nothing(
     client: httpx.Client, backend: LocalBackend, fields: dict[str, str], expected: dict[str, str]
 ) -> None:
-    response = send(client, FORM, "start", **fields)
+    response = send(client, FORM, "act", **fields)
     found = read_problems(check_html(response))
     assert response.status_code == 422
     assert found.keys() >= expected.keys()
@@ -182,21 +189,45 @@ HOSTILE = ["</textarea><script>alert(1)</script>", "\x1b[31m", '" onfocus="x', "
 def test_hostile_values_are_shown_as_text_and_arrive_unchanged(client: httpx.Client, backend: LocalBackend) -> None:
     for value in HOSTILE:
         data = {"set.SINCE": "2026-11-01", "set.NOTE": value, "args": value}
-        page = check_html(client.post(FORM, data={**data, "step": "preview"}))
+        page = check_html(client.post(FORM, data={**data, "step": "check"}))
         assert len(page.xpath("//script")) == 1  # of the layout
         if not value.isprintable():
             continue  # such a value is not shown, and must be entered again
-        response = client.post(FORM, data={**values(page), "step": "start"})
-        run = backend.run(response.headers["location"].rpartition("/")[2])
+        response = client.post(FORM, data={**values(page), "reason": "A test", "step": "act"})
+        run = backend.run(find_id(response))
         assert (run.env["NOTE"], run.args) == (value, (value,))
 
 
 def test_a_huge_form_is_refused(client: httpx.Client, backend: LocalBackend) -> None:
     many = {f"set.X{n}": "1" for n in range(1000)}
     for data in ({"set.SINCE": "2026-11-01", "args": "x" * 70_000}, many):
-        response = client.post(FORM, data={**data, "step": "start"})
+        response = client.post(FORM, data={**data, "step": "act"})
         assert response.status_code in {400, 413}
     assert backend.runs().entries == ()
+
+
+def test_a_form_that_is_sent_twice_starts_one_run(client: httpx.Client, backend: LocalBackend) -> None:
+    page = check_html(client.post(FORM, data={"set.SINCE": "2026-11-01", "step": "check"}))
+    data = {**values(page), "reason": "A test", "step": "act"}
+    responses = [client.post(FORM, data=data) for _ in range(3)]
+    assert [one.status_code for one in responses] == [303] * 3
+    assert len(backend.runs()) == 1
+    (action,) = backend.actions()
+    assert (action.action, action.target, action.author, action.reason) == ("run", "load-orders", "anna", "A test")
+    assert action.result is not None
+    assert action.result.ids == (backend.runs()[0].id,)
+
+
+def test_a_dashboard_that_only_reads_starts_nothing(site: Site, backend: LocalBackend) -> None:
+    site.actions = False
+    client = make_client(site)
+    page = check_html(client.post(FORM, data={"set.SINCE": "2026-11-01", "step": "check"}))
+    assert not page.xpath("//button[@name='step']")
+    data = {"set.SINCE": "2026-11-01", "reason": "A test", "step": "act"}
+    data["previewed"] = page.xpath("string(//input[@name='previewed']/@value)")
+    assert client.post(FORM, data=data).status_code in {200, 409}
+    assert backend.runs().entries == ()
+    client.close()
 
 
 # ── again ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,14 +246,14 @@ def test_again_shows_old_and_new_and_keeps_what_is_not_shown(client: httpx.Clien
     data = values(check_html(response))
     assert (data["set.SINCE"], data["set.NOTE"], data["set.LAST_NAME"]) == ("2026-11-01", "a", "")
     assert (data["args"], data["cpu"], data["memory"], data["keep.set.LAST_NAME"]) == ("one\ntwo", "256", "512", "yes")
-    page = check_html(client.post(url, data={**data, "set.NOTE": "b", "memory": "1024", "step": "preview"}))
+    page = check_html(client.post(url, data={**data, "set.NOTE": "b", "memory": "1024", "step": "check"}))
     assert "Lovelace" not in page.text_content()
     rows = [[cell.text_content().strip() for cell in row.xpath("td")] for row in page.xpath("//tbody/tr")]
     assert ["NOTE changed", "a", "b"] in rows
     assert ["memory changed", "512", "1024"] in rows
     assert ["LAST_NAME", "[hidden]", "[hidden]"] in rows
-    response = client.post(url, data={**values(page), "step": "start"})
-    new = backend.run(response.headers["location"].rpartition("/")[2])
+    response = client.post(url, data={**values(page), "reason": "A test", "step": "act"})
+    new = backend.run(find_id(response))
     assert new.env == {"SINCE": "2026-11-01", "NOTE": "b", "LAST_NAME": "Lovelace"}
     assert (new.args, new.cpu, new.memory, new.repeats) == (("one", "two"), 256, 1024, old[:28])
     assert backend.find_repeat(old) is None  # it can still be repeated with the same inputs
@@ -232,7 +263,7 @@ def test_again_can_drop_or_replace_a_value_that_is_not_shown(client: httpx.Clien
     url = f"/local/runs/{add(backend)}/again"
     data = values(check_html(client.get(url)))
     del data["keep.set.LAST_NAME"]
-    run = backend.run(preview_and_start(client, url, data).headers["location"].rpartition("/")[2])
+    run = backend.run(find_id(preview_and_start(client, url, data)))
     assert "LAST_NAME" not in run.env
 
 
@@ -243,5 +274,5 @@ def test_arguments_that_a_field_cannot_show_are_kept(client: httpx.Client, backe
         assert "hunter2" not in response.text
         data = values(check_html(response))
         assert (data["args"], data["keep.args"]) == ("", "yes")
-        run = backend.run(preview_and_start(client, url, data).headers["location"].rpartition("/")[2])
+        run = backend.run(find_id(preview_and_start(client, url, data)))
         assert run.args == args

@@ -131,7 +131,7 @@ class Batch(ABC):
 class Batches:
     """The batches of a site: a few at once, and the last ones that have ended.
 
-    ``open_backend`` returns the backend of the current thread. The threads stay, because a backend belongs to its thread.
+    ``open_backend`` returns the backend of the current thread. The threads stay, because backends belong to them.
     """
 
     def __init__(self, open_backend: Callable[[], Backend], privacy: Privacy, clock: Clock) -> None:

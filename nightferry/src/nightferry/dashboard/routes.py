@@ -12,10 +12,9 @@ from nightferry.dashboard.pages import compare, executions, help_page, now, pref
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.files import file, files
+from nightferry.dashboard.pages.forms import batch, problems, run_task
 from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
-from nightferry.dashboard.pages.catalog import task, tasks, workflow, workflows
-from nightferry.dashboard.pages.forms import run_task
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
@@ -35,6 +34,7 @@ class Page:
 
 PAGES = (
     Page("/", now.show, "Now"),
+    Page("/problems", problems.show, "Problems"),
     Page("/runs", runs.show, "Runs"),
     Page("/runs/{id}", summary.show),
     Page("/runs/{id}/log", log.show),
@@ -43,10 +43,6 @@ PAGES = (
     Page("/executions", executions.show, "Executions"),
     Page("/tasks", tasks.show, "Tasks"),
     Page("/tasks/{task}", task.show),
-    Page("/tasks/{task}/run", run_task.show),
-    Page("/tasks/{task}/run", run_task.send, method="POST"),
-    Page("/runs/{id}/again", run_task.show_again),
-    Page("/runs/{id}/again", run_task.send_again, method="POST"),
     Page("/workflows", workflows.show, "Workflows"),
     Page("/workflows/{workflow}", workflow.show),
     Page("/schedules", schedules.show, "Schedules"),
@@ -64,6 +60,14 @@ PAGES = (
     Page("/runs/{id}/redrive", redrive.redrive_run, method="POST"),
     Page("/executions/{id}/redrive", redrive.show_execution),
     Page("/executions/{id}/redrive", redrive.redrive_execution, method="POST"),
+    Page("/tasks/{task}/run", run_task.show),
+    Page("/tasks/{task}/run", run_task.send, method="POST"),
+    Page("/runs/{id}/again", run_task.show_again),
+    Page("/runs/{id}/again", run_task.send_again, method="POST"),
+    Page("/problems/{key}/retry", problems.show_retry),
+    Page("/problems/{key}/retry", problems.retry, method="POST"),
+    Page("/batches/{id}", batch.show),
+    Page("/batches/{id}/stop", batch.stop, method="POST"),
     Page("/topics/{topic}/test", test_notice.show),
     Page("/topics/{topic}/test", test_notice.send, method="POST"),
     Page("/activity", activity.show, "Activity"),

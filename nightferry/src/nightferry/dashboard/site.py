@@ -10,6 +10,7 @@ from nightferry.backend.interface import Backend
 from nightferry.catalog.catalog import Catalog
 from nightferry.clock import Clock, get_clock
 from nightferry.dashboard.access import Access
+from nightferry.dashboard.batches import Batches
 from nightferry.dashboard.submissions import Submissions
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -45,6 +46,7 @@ class Site:
         self.actions = actions
         self.clock = clock or get_clock()
         self.submissions = Submissions()
+        self.batches = Batches(lambda: self.backend_for_actions, project.catalog.privacy, self.clock)
         self.redactor = Redactor(project.catalog.privacy)
         self.open_streams = 0  # which only the event loop changes
         self.find_problems = find_problems

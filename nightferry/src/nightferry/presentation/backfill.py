@@ -93,7 +93,7 @@ class Backfill:
             for entry in self.entries
         ]
 
-    def report_change(self, entry: BackfillTime) -> None:
+    def report_change(self, entry: BackfillTime, /) -> None:
         """Show that a time was started, or that its run or execution has ended."""
 
     def report_problem(self, problem: Unreachable) -> None:

@@ -61,7 +61,7 @@ class TerminalBackfill(Backfill):
             signal.signal(signal.SIGINT, before)
         self._print_summary()
 
-    def report_change(self, entry: BackfillTime) -> None:
+    def report_change(self, entry: BackfillTime, /) -> None:
         """Print a start or an end."""
         state = f"started ({entry.id})" if entry.state == "running" else entry.describe()
         self._print(f"{format_scheduled_time(entry.time)}: {state}")

@@ -6,6 +6,7 @@ request, action, record of the result. A GET, and a POST that only checks, run t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,11 +34,13 @@ def show_form(
     problem: str = "",
     status: int = 200,
     checked: bool = False,
+    json: Mapping[str, Any] | None = None,
     **context: Any,
 ) -> Response:
     """Return the form of an action with what will happen. ``template`` extends ``action.html``.
 
-    ``problem`` is the reason why a form that was sent was not accepted. ``context`` is for the template.
+    ``problem`` is the reason why a form that was sent was not accepted. ``json`` has further members of the page as
+    JSON. ``context`` is for the template.
     """
     effects: list[str] = []
     obstacle = ""
@@ -56,7 +59,13 @@ def show_form(
         template,
         title=title,
         status=status,
-        json={"action": proposal.action, "target": proposal.target, "effects": effects, "obstacle": obstacle},
+        json={
+            "action": proposal.action,
+            "target": proposal.target,
+            "effects": effects,
+            "obstacle": obstacle,
+            **(json or {}),
+        },
         proposal=proposal,
         effects=effects,
         obstacle=obstacle,

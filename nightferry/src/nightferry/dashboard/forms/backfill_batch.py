@@ -78,7 +78,7 @@ class _ShownBackfill(Backfill):
         super().__init__(backend, schedule, entries, concurrency, clock)
         self._batch = batch
 
-    def report_change(self, entry: BackfillTime) -> None:
+    def report_change(self, _: BackfillTime, /) -> None:
         self._batch.problem = ""
 
     def report_problem(self, problem: Unreachable) -> None:

@@ -27,13 +27,20 @@ class Check:
     def list_effects(self, retries: Sequence[Retry], failures: int) -> list[str]:
         """Return sentences about what the retry of all will do."""
         runs = sum(retry.kind == "task" for retry in retries)
-        parts = [(runs, "run starts again", "runs start again"), (len(retries) - runs, "execution continues", "executions continue")]
+        parts = [
+            (runs, "run starts again", "runs start again"),
+            (len(retries) - runs, "execution continues", "executions continue"),
+        ]
         done = " and ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in parts if number)
         effects = [f"For {failures:,} failures, {done or 'nothing starts'}, one after the other, the oldest first."]
         if self.checked < len(retries):
-            effects.append(f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start.")
+            effects.append(
+                f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start."
+            )
         if self.refusals:
-            effects.append(f"{len(self.refusals):,} of the {self.checked:,} checked cannot be retried, and are left out.")
+            effects.append(
+                f"{len(self.refusals):,} of the {self.checked:,} checked cannot be retried, and are left out."
+            )
         reasons = Counter(reason for _, reason in self.refusals)
         effects += [reason for reason, _ in reasons.most_common(_SHOWN_REASONS)]
         return effects

@@ -120,7 +120,9 @@ def retry(view: View) -> Response:
         if since.tzinfo is None or until.tzinfo is None:
             raise ValueError("times need an offset")
     except ValueError:
-        raise BadRequest("The period of the form is not valid. Open the form again from the list of problems.") from None
+        raise BadRequest(
+            "The period of the form is not valid. Open the form again from the list of problems."
+        ) from None
     problem = _find(find_problems(view.backend, since, until), view.path["key"])
     proposal, title = _propose(view, problem, since, until), _make_title(problem)
     context = _describe(problem, since, until)
