@@ -33,7 +33,7 @@ class Queueing(LocalBackend):
 def site(tmp_path: Path) -> Site:
     site = make_site(toy.make_project(tmp_path / "a toy"))
     site.project.state.mkdir(exist_ok=True)
-    site._open_backend = lambda: Queueing(site.project, site.environment)
+    site._open_backend = site._open_for_actions = lambda: Queueing(site.project, site.environment)
     return site
 
 
@@ -100,7 +100,7 @@ def test_a_group_is_retried_at_once_and_each_result_is_shown(client: httpx.Clien
     page = check_html(client.get(url))
     text = " ".join(page.text_content().split())
     assert "For 300 failures, 300 runs start again, one after the other" in text
-    assert "1 of the 300 checked cannot be retried" in text
+    assert "1 of the 300 cannot be retried" in text
     assert "Retry 300 failures in local" in text
     assert backend.count_runs().number == FAILURES + 1  # the dry run started nothing
     path, data = url.partition("?")[0], {**read_form(page), "reason": "The disk was full.", "step": "act"}

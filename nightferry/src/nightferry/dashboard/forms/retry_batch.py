@@ -38,9 +38,7 @@ class Check:
                 f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start."
             )
         if self.refusals:
-            effects.append(
-                f"{len(self.refusals):,} of the {self.checked:,} checked cannot be retried, and are left out."
-            )
+            effects.append(f"{len(self.refusals):,} of the {self.checked:,} cannot be retried, and are left out:")
         reasons = Counter(reason for _, reason in self.refusals)
         effects += [reason for reason, _ in reasons.most_common(_SHOWN_REASONS)]
         return effects

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from starlette.responses import Response
 
+from nightferry.dashboard.actions.rights import NotPermitted, get_rights
 from nightferry.dashboard.batches import Batch
 from nightferry.dashboard.view import View
 from nightferry.errors import UnknownName
@@ -36,6 +37,8 @@ def show(view: View) -> Response:
 def stop(view: View) -> Response:
     """Let the batch start nothing more."""
     batch = _find(view)
+    if "operate" not in get_rights(actions=view.site.actions):
+        raise NotPermitted("This dashboard is read-only, so it does not stop a group of starts.")
     batch.stopping.set()
     return view.redirect(view.link(f"/batches/{batch.id}"))
 

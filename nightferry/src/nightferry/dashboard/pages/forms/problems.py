@@ -109,7 +109,7 @@ def show_retry(view: View) -> Response:
     """Show what the retry of a group would start, after a dry run of each start."""
     since, until = _read_period(view)
     problem = _find(find_problems(view.backend, since, until), view.path["key"])
-    return show_form(view, _propose(view, problem, since, until), title=_make_title(problem),
+    return show_form(view, _propose(view, problem), title=_make_title(problem),
                      template="retry_group.html", **_describe(problem, since, until))  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def retry(view: View) -> Response:
             "The period of the form is not valid. Open the form again from the list of problems."
         ) from None
     problem = _find(find_problems(view.backend, since, until), view.path["key"])
-    proposal, title = _propose(view, problem, since, until), _make_title(problem)
+    proposal, title = _propose(view, problem), _make_title(problem)
     context = _describe(problem, since, until)
     if view.field("count") != str(len(problem.failures)):
         return show_form(
@@ -144,7 +144,7 @@ def _describe(problem: Problem, since: datetime, until: datetime) -> dict[str, o
     return {"group": problem, "since": since.isoformat(), "until": until.isoformat()}
 
 
-def _propose(view: View, problem: Problem, since: datetime, until: datetime) -> Proposal:
+def _propose(view: View, problem: Problem) -> Proposal:
     retries = list_retries(problem.failures)
     number = len(problem.failures)
 

@@ -66,7 +66,7 @@ class _RunPage:
         except NightferryError as error:
             problems, others = list_problems(error, [one.name for one in self._form.list_fields(entered)])
             text = "\n".join(others) or "Correct the marked fields. Nothing was started."
-            return self._show(entered, self._propose(NightferryError(text)), problems=problems, status=422)
+            return self._show(entered, self._propose(NightferryError(text)), problems=problems, status=400)
         proposal, digest = self._propose(request), _digest(request)
         context = self._describe(entered, request=request, preview=preview, digest=digest)
         if view.field("step") != "check" and view.field("previewed") != digest:
