@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.responses import Response
 
@@ -63,7 +64,7 @@ def _show_group(view: View, report: ProblemReport, problem: Problem) -> Response
     )
 
 
-def _to_json(view: View, problem: Problem) -> dict[str, object]:
+def _to_json(view: View, problem: Problem) -> dict[str, Any]:
     return {
         "key": problem.key,
         "kind": problem.kind,
@@ -140,7 +141,7 @@ def _make_title(problem: Problem) -> str:
     return f"Retry {number:,} {'failure' if number == 1 else 'failures'} of {problem.name}"
 
 
-def _describe(problem: Problem, since: datetime, until: datetime) -> dict[str, object]:
+def _describe(problem: Problem, since: datetime, until: datetime) -> dict[str, Any]:
     return {"group": problem, "since": since.isoformat(), "until": until.isoformat()}
 
 

@@ -71,7 +71,14 @@ class _RunPage:
         context = self._describe(entered, request=request, preview=preview, digest=digest)
         if view.field("step") != "check" and view.field("previewed") != digest:
             return show_form(
-                view, proposal, title=self._title, template=_TEMPLATE, problem=_NOT_SHOWN, checked=True, **context
+                view,
+                proposal,
+                title=self._title,
+                template=_TEMPLATE,
+                problem=_NOT_SHOWN,
+                checked=True,
+                status=409,
+                **context,
             )
         return perform(view, proposal, title=self._title, template=_TEMPLATE, **context)
 
