@@ -43,9 +43,10 @@ def base(page: Any) -> str:
 
 
 def list_urls(site: Site) -> list[str]:
-    """Return URLs of all pages; without the long tier, one of each."""
+    """Return URLs of all pages but downloads; without the long tier, one of each."""
     samples = list_samples(site)
-    return [url for path in list_pages() for url in (samples[path] if LONG else samples[path][:1])]
+    pages = [path for path in list_pages() if not path.endswith((".txt", ".csv", "/stream"))]
+    return [url for path in pages for url in (samples[path] if LONG else samples[path][:1])]
 
 
 def test_pages_are_accessible_in_both_themes_and_widths(page: Any, night_site: Site) -> None:
