@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
@@ -29,6 +29,7 @@ from nightferry.aws.reports import ReportQueries
 from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
+from nightferry.aws.runs.peaks import PeakQueries
 from nightferry.aws.runs.placement import Placement, read_placement
 from nightferry.aws.runs.queries import RunQueries
 from nightferry.aws.runs.runs import measure_run, parse_run
@@ -107,6 +108,7 @@ class AwsBackend(StateQueries):
         journal = Journal(project.state, environment.name, self._clock)
         self.journal_folder = journal.folder
         self._action_journal = ActionJournal(project.state, environment.name)
+        self._peaks = PeakQueries(self.aws, self.naming, self._clock)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
@@ -339,9 +341,14 @@ class AwsBackend(StateQueries):
         return list({**found, **(self._describe(not_stopped) if not_stopped else {})}.values())
 
     def usage(self, since: datetime, *, task: str | None = None, limit: int = 1000) -> list[RunUsage]:
-        """See :class:`nightferry.backend.interface.Backend`. Neither ECS nor its events have peaks of memory."""
+        """See :class:`nightferry.backend.interface.Backend`. The peaks of memory of one task are read from its log."""
         runs = self._queries.find(RunFilter(task=task, since=since), None, limit)
-        return [usage for run in runs if (usage := measure_run(run)) is not None]
+        peaks: dict[str, int] = {}
+        if task is not None:
+            with suppress(Refused):  # a caller may have the permission to list runs, but not to read their log
+                peaks = self._peaks.find(task)
+        found = (measure_run(run, peaks.get(run.id)) for run in runs)
+        return [usage for usage in found if usage is not None]
 
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20

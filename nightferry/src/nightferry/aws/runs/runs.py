@@ -71,7 +71,7 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
     )
 
 
-def measure_run(run: TaskRun) -> RunUsage | None:
+def measure_run(run: TaskRun, peak_memory: int | None = None) -> RunUsage | None:
     """Return what an ended run used; None for an open one."""
     if run.status != "STOPPED":
         return None
@@ -83,6 +83,7 @@ def measure_run(run: TaskRun) -> RunUsage | None:
         created_at=run.created_at,
         seconds=None if ran is None else max(ran.total_seconds(), 0),
         execution=run.execution,
+        peak_memory=peak_memory,
     )
 
 

@@ -12,7 +12,7 @@ from nightferry.dashboard.svg.drawing import element, picture
 from nightferry.presentation.durations import find_percentile, format_duration
 
 _WIDTH, _HEIGHT = 720.0, 200.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 8.0, 92.0, 10.0, 24.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 8.0, 132.0, 10.0, 24.0
 _CROSS = 3.0  # half of the size of the mark on failed runs
 
 

@@ -15,6 +15,7 @@ from nightferry.presentation.durations import find_percentile
 
 _TIMED = ("Task", "Map", "Parallel", "Wait")
 _KEPT = 2000  # ended executions
+_MINUTE = 60
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class StateLengths:
     def p95(self) -> float | None:
         """The 95th percentile of these passes."""
         return find_percentile(self._list_counted(), 95)
+
+    @property
+    def last_is_unusual(self) -> bool:
+        """True if the newest execution spent more than twice the usual time in this state, and a minute more."""
+        last, usual = (self.lengths[-1] if self.lengths else None), self.median
+        return last is not None and usual is not None and last > 2 * usual and last > usual + _MINUTE
 
     def _list_counted(self) -> list[float]:
         entered = [(one, bad) for one, bad in zip(self.lengths, self.failed, strict=True) if one is not None]

@@ -62,6 +62,7 @@ def show(view: View) -> Response:
         chart=_draw(totals, failed, workflow.name) if ended else None,
         states=[_describe(state, longest, usual) for state in states],
         slowest=slowest,
+        unusual=[state for state in states if state.last_is_unusual],
         usual=usual,
         p95=find_percentile(succeeded, 95),
         expected=None if usual is not None else measure_workflow(workflow.definition, _expect(view)).total,
