@@ -34,8 +34,9 @@ PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-in
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
+demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more, OPEN=1 to open the dashboard
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
+	@if [ -n "$(OPEN)" ]; then exec $(BIN)/nightferry dashboard --open; fi
 
 # Python's, the system's and npm's packages are installed at the same time.
 test: ## lint, check types, and run the tests with fixed samples of large matrices

@@ -89,9 +89,10 @@ class NightlyRun:
         return day < 2 or (self._project.state / "buckets" / "agency-transfer" / "dor" / "processed" / name).exists()
 
     def _print_next_steps(self) -> None:
+        command = find_nightferry_command()
         self._console.print(
-            f"\nSimulate the next day: [bold]make demo[/]. Inspect the results: [bold]{find_nightferry_command()}[/] "
-            "status, logs, tasks, workflows",
+            f"\nSimulate the next day: [bold]make demo[/]. Inspect the results: [bold]{command}[/] status, logs\n"
+            f"Open the dashboard on them: [bold]{command} dashboard --open[/]",
             highlight=False,
             soft_wrap=not self._console.is_terminal,
         )
