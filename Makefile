@@ -29,7 +29,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd chromium buildah
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd chromium buildah pictures
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, 
 		name=$$(basename "$$env" .toml) && ../$(BIN)/nightferry synth --env "$$name" --out infra || exit 1; \
 	done
 	@git --no-pager diff --stat -- paidleave/infra
+
+pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard from the demo and a failed night
+	@$(BIN)/python tools/pictures.py
 
 scan: $(SCAN)/.checkov $(VENV)/.dev ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
 	@rm -rf $(SCAN)/plans && mkdir $(SCAN)/plans && cd paidleave && \

@@ -10,15 +10,21 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.dashboard.declared_schedules import list_schedules
 from nightferry.dashboard.rendering import judge
 from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View
+from nightferry.presentation.failures import explain_run
+from nightferry.presentation.late_fires import find_late_fires
+from nightferry.presentation.schedules import EnvironmentSchedule, find_upcoming
 
 _PERIOD = timedelta(hours=24)
 _SHOWN = 10
+_EXPLAINED = 3  # the newest failures whose log is read for the last error
 _RUNS = 500  # of the period, for the strips
+_NEXT = 3
 
 
 @dataclass(frozen=True)
@@ -32,33 +38,45 @@ class Lane:
 
 
 def show(view: View) -> Response:
-    """Show what failed in the last 24 hours first, then what is open, and a strip for each task."""
+    """Show what failed in the last 24 hours first, then what is open and what comes next, and a strip for each task."""
     now = view.site.clock.now()
     since = (now - _PERIOD).replace(microsecond=0)
     backend = view.backend
     failed_runs = RunFilter(outcome="failed", since=since)
     failed_executions = ExecutionFilter(outcome="failed", since=since)
+    executions = list(backend.executions(failed_executions, limit=_SHOWN))
     runs = backend.runs(RunFilter(since=since), limit=_RUNS)
     newest: dict[str, TaskRun] = {}
     for run in runs:
         newest.setdefault(run.task, run)
-    # A run within an execution is explained there.
-    failed = [view.shown_run(run) for run in backend.runs(failed_runs, limit=5 * _SHOWN) if run.execution is None]
+    failed = list(backend.runs(failed_runs, limit=5 * _SHOWN))
+    alone = [run for run in failed if run.execution is None][:_SHOWN]  # the others are explained with their execution
     counts: dict[str, Any] = {
         "failed_executions": backend.count_executions(failed_executions),
         "failed_runs": backend.count_runs(failed_runs),
         "open_executions": backend.count_executions(ExecutionFilter(outcome="open")),
         "open_runs": backend.count_runs(RunFilter(outcome="open")),
     }
+    schedules = list_schedules(view.site)
+    late = find_late_fires(backend, schedules, now)
+    upcoming = list_upcoming(schedules, now)
     return view.page(
         "now.html",
         title="Now",
-        json={name: asdict(count) for name, count in counts.items()},
+        json={
+            **{name: asdict(count) for name, count in counts.items()},
+            "late": {one.schedule.name: list(one.fires) for one in late},
+            "next": [{"schedule": schedule.name, "at": at} for schedule, at in upcoming],
+        },
         live=True,
         since=since.strftime("%Y-%m-%dT%H:%M:%SZ"),
         counts=counts,
-        failed_executions=list(backend.executions(failed_executions, limit=_SHOWN)),
-        failed_runs=failed[:_SHOWN],
+        late=late,
+        late_count=sum(len(one.fires) for one in late),
+        upcoming=upcoming,
+        failed_executions=executions,
+        failed_runs=[view.shown_run(run) for run in alone],
+        reasons=explain_failures(view, executions, failed, alone),
         recovered={task for task, run in newest.items() if run.succeeded},
         open_executions=list(backend.executions(ExecutionFilter(outcome="open"), limit=_SHOWN)),
         open_runs=[view.shown_run(run) for run in backend.runs(RunFilter(outcome="open"), limit=_SHOWN)],
@@ -66,6 +84,31 @@ def show(view: View) -> Response:
         complete=runs.next is None,
         now=now,
     )
+
+
+def explain_failures(
+    view: View, executions: Sequence[ExecutionSummary], failed: Sequence[TaskRun], alone: Sequence[TaskRun]
+) -> dict[str, tuple[TaskRun, str]]:
+    """Return the failed run and its last error, by the ID of the newest failed executions and of runs outside them."""
+    last = {run.execution: run for run in reversed(failed) if run.execution is not None}
+    wanted = {one.id: last[one.id] for one in executions if one.id in last} | {run.id: run for run in alone}
+    newest = sorted(wanted, key=lambda id: wanted[id].created_at, reverse=True)[:_EXPLAINED]
+    found = {id: (wanted[id], explain_run(view.backend, wanted[id])) for id in newest}
+    return {id: (run, reason) for id, (run, reason) in found.items() if reason is not None}
+
+
+def list_upcoming(
+    schedules: Sequence[EnvironmentSchedule], now: datetime
+) -> list[tuple[EnvironmentSchedule, datetime]]:
+    """Return the next fires of all enabled schedules whose times are known."""
+    found = [
+        (schedule, one.fire.instant)
+        for schedule in schedules
+        if schedule.enabled and schedule.fires_are_known
+        for one in find_upcoming(schedule, now, 1)
+        if one.fire is not None
+    ]
+    return sorted(found, key=lambda pair: pair[1])[:_NEXT]
 
 
 def list_lanes(runs: Sequence[TaskRun], since: datetime, now: datetime) -> list[Lane]:
