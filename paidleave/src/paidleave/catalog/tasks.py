@@ -65,6 +65,7 @@ db_migrate_down = catalog.task(
     description="Revert the latest schema revision.",
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
+    by_hand="confirm",  # it can lose data that the newer version wrote
 )
 
 db_admin_create_db_users = catalog.task(
@@ -95,6 +96,7 @@ execute_sql = catalog.task(
         business_intelligence.write("api_db/accounts_created/*"),
         reports.write("dfml-reports/*"),
     ],
+    by_hand="confirm",  # a result can contain personal data
 )
 
 paidleave_check = catalog.task(
@@ -121,6 +123,7 @@ sftp_tool = catalog.task(
     },
     grants=[agency_transfer.read("sftp/*"), agency_transfer.write("sftp/*")],  # it deletes nothing
     time_limit=timedelta(hours=4),
+    by_hand="confirm",  # it gives files to, and renames those of, another organization
 )
 
 dor_generate = catalog.task(
@@ -283,5 +286,6 @@ fineos_bucket_tool = catalog.task(
         business_intelligence.read_write("fineos/*"),
     ],
     time_limit=timedelta(hours=4),
+    by_hand="confirm",  # it moves and deletes objects
     # No lease, because its schedules use different folders and copying an object twice is harmless.
 )
