@@ -226,6 +226,7 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
         (errors.MissingSetting, ["FOLDER_PATH"], lambda c: task(c, env={"FOLDER_PATH_SSM_PATH": "/a/path"})),
         (errors.InvalidSetting, ["at least one second"], lambda c: task(c, time_limit=timedelta(0))),
         (errors.InvalidSetting, ["overlap = 'wait'", "'queue'"], lambda c: task(c, overlap="wait")),
+        (errors.InvalidSetting, ["by_hand = 'no'", "'never'"], lambda c: task(c, by_hand="no")),
         (errors.InvalidSetting, ["catch_up"], lambda c: schedule(c, "rate(1 hour)", catch_up="never")),
         (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Steps())),
         (errors.InvalidWorkflow, ["$.States.S", "Next"], lambda c: c.workflow("w", asl({"Type": "Pass"}))),

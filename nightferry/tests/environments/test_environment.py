@@ -194,3 +194,17 @@ def test_alarms_can_have_a_declared_topic() -> None:
     ):
         with pytest.raises(EnvironmentFileError, match=rf"x.toml:9: .*aws.alarms.low.*{problem}"):
             parse("x", text.replace('"failures"', f'"{wrong}"'), catalog, Path("x.toml"))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"), [("", "local"), ("production = false\n", "local"), ("production = true\n", "production")]
+)
+def test_an_environment_may_be_production(catalog: Catalog, line: str, kind: str) -> None:
+    environment = parse("e", f"{line}{LOCAL}", catalog, Path("e.toml"))
+    assert (environment.kind, environment.production) == (kind, kind == "production")
+
+
+@pytest.mark.parametrize("value", ['"true"', "1", "[]"])
+def test_production_is_true_or_false(catalog: Catalog, value: str) -> None:
+    with pytest.raises(EnvironmentFileError, match=r"e\.toml:2: production must be true or false, not"):
+        parse("e", f"# a comment\nproduction = {value}\n{LOCAL}", catalog, Path("e.toml"))
