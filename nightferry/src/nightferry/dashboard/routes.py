@@ -11,6 +11,7 @@ from starlette.responses import Response
 from nightferry.dashboard.pages import compare, executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
+from nightferry.dashboard.pages.execution import execution, map_items, state
 from nightferry.dashboard.pages.files import file, files
 from nightferry.dashboard.pages.forms import batch, problems, run_task
 from nightferry.dashboard.pages.infrastructure import overview
@@ -41,6 +42,9 @@ PAGES = (
     Page("/runs/{id}/log.txt", log_parts.download_lines),
     Page("/runs/{id}/log/stream", log_parts.follow),
     Page("/executions", executions.show, "Executions"),
+    Page("/executions/{id}", execution.show),
+    Page("/executions/{id}/state/{path:path}", state.show),
+    Page("/executions/{id}/map/{path:path}", map_items.show),
     Page("/tasks", tasks.show, "Tasks"),
     Page("/tasks/{task}", task.show),
     Page("/workflows", workflows.show, "Workflows"),

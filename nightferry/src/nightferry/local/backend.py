@@ -386,7 +386,11 @@ class LocalBackend(StateQueries):
 
     def _read_states(self, execution: str) -> AbstractContextManager[StateReader]:
         id = self._resolve_id(execution)
-        return _STATES.read((self.store.file, id), lambda known: self.history(id, after=known), self.redact)
+        return _STATES.read((self.store.file, id), lambda known: self._iterate_readable(id, known), self.redact)
+
+    def _iterate_readable(self, id: str, after: int) -> Iterator[HistoryEvent]:
+        with contextlib.suppress(HistoryDamaged):
+            yield from self.store.iterate_events(id, after)
 
     def _read_events(self, execution: str, positions: Sequence[int]) -> Sequence[HistoryEvent]:
         return self.store.events_at(self._resolve_id(execution), positions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ class StateCache:
 
     @contextmanager
     def read(
-        self, key: Hashable, read_after: Callable[[int], Sequence[HistoryEvent]], redact: Redact
+        self, key: Hashable, read_after: Callable[[int], Iterable[HistoryEvent]], redact: Redact
     ) -> Iterator[StateReader]:
         """Provide the states of an execution, after adding the events that ``read_after`` returns.
 

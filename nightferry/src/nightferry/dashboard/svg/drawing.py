@@ -28,9 +28,19 @@ def element(name: str, *children: Markup | str, **attributes: Value | None) -> M
 
 
 def picture(
-    width: float, height: float, title: str, children: Iterable[Markup], *, class_: str = "", stretch: bool = False
+    width: float,
+    height: float,
+    title: str,
+    children: Iterable[Markup],
+    *,
+    class_: str = "",
+    stretch: bool = False,
+    natural: bool = False,
 ) -> Markup:
-    """Return a picture with a title. It scales to the width of its container; with ``stretch``, not in proportion."""
+    """Return a picture with a title. It scales to the width of its container; with ``stretch``, not in proportion.
+
+    If ``natural``, it has its own size.
+    """
     return element(
         "svg",
         element("title", title),
@@ -40,6 +50,8 @@ def picture(
         aria_label=title,
         viewBox=f"0 0 {format_value(width)} {format_value(height)}",
         preserveAspectRatio="none" if stretch else None,
+        width=width if natural else None,
+        height=height if natural else None,
         class_=class_ or None,
     )
 

@@ -111,6 +111,15 @@ class Executions(StoreFile):
 
     def events(self, id: str, after: int = 0) -> list[HistoryEvent]:
         """Return an execution's history after its first ``after`` events; raises HistoryDamaged."""
+        history: list[HistoryEvent] = []
+        try:
+            history.extend(self.iterate_events(id, after))
+        except HistoryDamaged as damage:
+            raise HistoryDamaged(str(damage), history) from damage
+        return history
+
+    def iterate_events(self, id: str, after: int = 0) -> Iterator[HistoryEvent]:
+        """Yield these events one by one, because a history can be large; raises HistoryDamaged."""
         rows = self._db.execute(
             "SELECT event FROM event WHERE execution = ? AND sequence >= ? ORDER BY sequence", (id, after)
         )
@@ -123,18 +132,16 @@ class Executions(StoreFile):
             " ORDER BY sequence",
             (id, json.dumps(list(positions))),
         )
-        return self._parse_events(id, rows, 0)
+        return list(self._parse_events(id, rows, 0))
 
-    def _parse_events(self, id: str, rows: Iterable[sqlite3.Row], before: int) -> list[HistoryEvent]:
-        history: list[HistoryEvent] = []
-        for row in rows:
+    def _parse_events(self, id: str, rows: Iterable[sqlite3.Row], before: int) -> Iterator[HistoryEvent]:
+        for number, row in enumerate(rows, before + 1):
             try:
-                history.append(HistoryEvent.from_json(json.loads(row["event"])))
+                event = HistoryEvent.from_json(json.loads(row["event"]))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                number = before + len(history) + 1
                 problem = f"Cannot read event {number} of execution {id} in {self.file} ({error!r})."
-                raise HistoryDamaged(problem, history) from error
-        return history
+                raise HistoryDamaged(problem, []) from error
+            yield event
 
     def mark_execution_reopened(self, id: str) -> None:
         """Record that an ended execution is open again."""

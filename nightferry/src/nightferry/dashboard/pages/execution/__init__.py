@@ -1,0 +1,1 @@
+"""The pages of one execution: the overview, a state, and the items of a Map."""
