@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -40,6 +40,20 @@ def list_samples(site: Site) -> Samples:
             f"/runs?execution={done.id}",
         ],
         "/executions": ["/executions", "/executions?outcome=failed", "/executions?workflow=once"],
+        "/executions/{id}": [
+            *(f"/executions/{one.id}" for one in backend.executions(limit=100)),
+            f"/executions/{done.id}?all=1",
+            f"/executions/{done.id}?page=2",
+        ],
+        "/executions/{id}/state/{path:path}": [
+            f"/executions/{one.id}/state/{quote(state.path)}?visit={state.visit}"
+            for one in (failed, done)
+            for state in backend.state_history(one.id)
+        ],
+        "/executions/{id}/map/{path:path}": [
+            f"/executions/{done.id}/map/{quote('each mark')}{query}"
+            for query in ("", "?status=succeeded", "?q=each", "?item=1", "?status=failed")
+        ],
         "/schedules": ["/schedules", "/schedules?from=2026-03-06&days=31"],
         "/schedules/{name}": ["/schedules/nightly", "/schedules/often", "/schedules/nightly?outcome=missed"],
         "/triggers": ["/triggers"],

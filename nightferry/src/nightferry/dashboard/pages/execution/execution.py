@@ -122,16 +122,16 @@ def _is_within(state: StateExecution, outer: StateExecution) -> bool:
 
 def _try_redrive(
     backend: Backend, execution: WorkflowExecution, states: Sequence[StateExecution], maps: Maps
-) -> str | None:
-    """Return what a redrive would do, or why it is not possible; None for an execution that did not fail."""
+) -> tuple[bool, str] | None:
+    """Return whether a redrive is possible, and what it would do or why not; None if the execution did not fail."""
     if execution.stopped_at is None or execution.status == "SUCCEEDED":
         return None
     try:
         backend.redrive(execution.id, dry_run=True)
     except (Unreachable, Refused) as error:
-        return f"Not known. {error}"
+        return False, f"Whether a redrive is possible is not known. {error}"
     except NightferryError as error:
-        return str(error)
+        return False, str(error)
     failed = (state for state in states if state.failed and state.type not in ("Map", "Parallel"))
     names = list(dict.fromkeys(state.path for state in failed))
     again = [
@@ -142,7 +142,7 @@ def _try_redrive(
     kept = sum(1 for state in states if state.type == "Task" and not state.failed and state.exited_at is not None)
     where = ", ".join([*names[:5], *(["…"] if len(names) > 5 else []), *again]) or "the state that failed"
     jobs = "1 job that succeeded does" if kept == 1 else f"{kept:,} jobs that succeeded do"
-    return f"A redrive continues at {where}. {jobs} not run again." if kept else f"A redrive continues at {where}."
+    return True, f"A redrive continues at {where}." + (f" {jobs} not run again." if kept else "")
 
 
 def _draw_row(row: Row, scale: Any, now: datetime) -> Any:
@@ -204,12 +204,16 @@ def _draw_graph(
 
 
 def _describe(
-    execution: WorkflowExecution, cause: str | None, states: Sequence[StateExecution], maps: Maps, redrive: str | None
+    execution: WorkflowExecution,
+    cause: str | None,
+    states: Sequence[StateExecution],
+    maps: Maps,
+    redrive: tuple[bool, str] | None,
 ) -> dict[str, Any]:
     return {
         **asdict(execution),
         "explanation": cause,
-        "redrive": redrive,
+        "redrive": None if redrive is None else {"possible": redrive[0], "text": redrive[1]},
         "states": [asdict(state) for state in states],
         "maps": [asdict(summary) for summary in maps.values()],
     }
