@@ -15,7 +15,7 @@ from nightferry.dashboard.view import View
 from nightferry.presentation.durations import find_percentile
 
 DAYS = 30
-MAX_RUNS = 5000
+MAX_RUNS = 2000
 
 
 def show(view: View) -> Response:
@@ -34,7 +34,7 @@ def show(view: View) -> Response:
         json={"since": since, "tasks": [{**task, "outcomes": asdict(task["outcomes"])} for task in tasks]},
         tasks=tasks,
         since=format_instant(since),
-        days=DAYS,
+        begin=since,
     )
 
 

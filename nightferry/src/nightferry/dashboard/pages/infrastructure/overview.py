@@ -12,13 +12,12 @@ from starlette.responses import Response
 
 from nightferry.catalog.secret_users import find_secrets
 from nightferry.dashboard.pages.catalog.grants import describe_grants
+from nightferry.dashboard.pages.catalog.tasks import DAYS, MAX_RUNS
 from nightferry.dashboard.pages.infrastructure.checks import begin, find_run
 from nightferry.dashboard.pages.infrastructure.declared import ConsoleLinks, find_declared
 from nightferry.dashboard.view import View
 from nightferry.environments.aws_resources import AwsResources
 
-_DAYS = 30
-_MAX_RUNS = 5000
 _MARKS = {"ok": "ok", "warning": "warning", "not checked": "unknown"}
 """The status by verdict; all others are failures."""
 
@@ -44,7 +43,6 @@ def show(view: View) -> Response:
         tasks=tasks,
         secrets=secrets,
         deployed=deployed,
-        days=_DAYS,
     )
 
 
@@ -55,9 +53,9 @@ def check(view: View) -> Response:
 
 
 def _list_tasks(view: View) -> list[dict[str, Any]]:
-    since = view.site.clock.now() - timedelta(days=_DAYS)
+    since = view.site.clock.now() - timedelta(days=DAYS)
     peaks: dict[str, int] = {}
-    for run in view.backend.usage(since, limit=_MAX_RUNS):
+    for run in view.backend.usage(since, limit=MAX_RUNS):
         if run.peak_memory is not None:
             peaks[run.task] = max(run.peak_memory, peaks.get(run.task, 0))
     console = ConsoleLinks(view.site) if view.environment.aws is not None else None
