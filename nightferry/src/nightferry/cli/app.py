@@ -87,6 +87,11 @@ class Verbs(VerbGroup):
             ),
             ("schedules", "lists:schedules", "List the declared schedules with the settings of an environment."),
             ("triggers", "lists:triggers", "List the declared object triggers with the settings of an environment."),
+            (
+                "starts",
+                "starts:starts",
+                "List what schedules and triggers have started, skipped or missed, and which fires are late.",
+            ),
             ("next", "next_fires:next_fires", "Show the next times of schedules, in their own time zone and in UTC."),
             (
                 "simulate",

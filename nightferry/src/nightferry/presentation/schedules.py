@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from nightferry.backend.starts import ScheduleProgress
+from nightferry.backend.interface import Backend
+from nightferry.backend.starts import NotKnown, ScheduleProgress, StartFilter, make_source
+from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import find_references, substitute
 from nightferry.environments.environment import Environment
@@ -15,6 +17,7 @@ from nightferry.presentation.schedule_words import describe_schedule
 from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
 
 MOST_LATE = 100  # late fires that are listed one by one
+_SEARCHED = timedelta(days=35)  # before now, for a start of a rate
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,27 @@ def resolve_schedule(
     switch = next((found.name for found in find_references(schedule.enabled)), None)
     zone = ZoneInfo(schedule.timezone)
     return EnvironmentSchedule(schedule, text, parse(text), enabled == "true", switch, zone, rate_from)
+
+
+def read_schedules(
+    catalog: Catalog, environment: Environment, backend: Backend, now: datetime, names: Sequence[str] | None = None
+) -> list[EnvironmentSchedule]:
+    """Return the schedules with these names, by default all, with the origins of rates that the backend has."""
+    progress = backend.schedule_progress()
+    found = []
+    for name in catalog.schedules if names is None else names:
+        schedule = catalog.schedules[name]
+        known = None if isinstance(progress, NotKnown) else progress.get(name)
+        resolved = resolve_schedule(schedule, environment, None if known is None else known.first_seen)
+        rate = resolved.expression
+        if isinstance(progress, NotKnown) and isinstance(rate, Rate) and resolved.enabled and resolved.start is None:
+            # On AWS, a rate counts from the creation of the schedule. Any start has the time of one of its fires.
+            starts = backend.starts(StartFilter(make_source("schedule", name), since=now - _SEARCHED), limit=1)
+            if not isinstance(starts, NotKnown) and starts:
+                origin = starts[0].due_at - rate.interval * (_SEARCHED // rate.interval)
+                resolved = resolve_schedule(schedule, environment, origin)
+        found.append(resolved)
+    return found
 
 
 @dataclass(frozen=True)

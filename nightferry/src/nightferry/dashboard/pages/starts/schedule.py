@@ -10,11 +10,11 @@ from starlette.responses import Response
 from nightferry.backend.starts import START_OUTCOMES, NotKnown, StartFilter, make_source
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
-from nightferry.dashboard.declared_schedules import find_schedule
 from nightferry.dashboard.view import View
+from nightferry.errors import UnknownName
 from nightferry.presentation.late_fires import find_late_fires
 from nightferry.presentation.schedule_words import describe_period
-from nightferry.presentation.schedules import find_upcoming
+from nightferry.presentation.schedules import find_upcoming, read_schedules
 
 _PER_PAGE = 50
 _NEXT_FIRES = 10
@@ -35,7 +35,10 @@ _OVERLAP = {
 def show(view: View) -> Response:
     """Show the schedule of the path, with the starts of the filter."""
     now = view.site.clock.now()
-    schedule = find_schedule(view.site, view.path["name"])
+    name = view.path["name"]
+    if name not in view.catalog.schedules:
+        raise UnknownName("schedule", name, view.catalog.schedules)
+    (schedule,) = read_schedules(view.catalog, view.environment, view.backend, now, [name])
     wanted = StartFilter(
         make_source("schedule", schedule.name),
         view.choice("outcome", START_OUTCOMES),

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from nightferry.backend.queries import Count
 from nightferry.backend.starts import NotKnown, Start, StartFilter, StartOutcome, make_source
-from nightferry.dashboard.declared_schedules import estimate_durations, list_schedules
+from nightferry.dashboard.durations import estimate_durations
 from nightferry.dashboard.svg.lanes import Calendar, draw_lane
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import format_duration
 from nightferry.presentation.late_fires import LateFires, find_late_fires
-from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_upcoming
+from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_upcoming, read_schedules
 from nightferry.presentation.simulation import (
     ClockChange,
     describe_clock_changes,
@@ -60,7 +60,7 @@ def show(view: View) -> Response:
     """Show all schedules, and simulate the days of the query."""
     now = view.site.clock.now()
     calendar = Calendar.make(view.time("from") or now, view.number("days", 7, _MOST_DAYS), view.zone)
-    schedules = list_schedules(view.site)
+    schedules = read_schedules(view.catalog, view.environment, view.backend, now)
     durations = estimate_durations(view.site)
     planned = plan_schedules(view.catalog, schedules, durations)
     simulation = simulate(planned, list_policies(view.catalog), calendar.begin, calendar.end)
