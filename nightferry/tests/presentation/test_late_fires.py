@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from nightferry.backend.interface import Backend
-from nightferry.backend.queries import Page
+from nightferry.backend.queries import Cursor, Page
 from nightferry.backend.starts import NotKnown, ScheduleProgress, Start, StartFilter
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
@@ -36,7 +36,8 @@ class Recorded:
     def starts(self, wanted: StartFilter, *, limit: int) -> Page[Start]:
         found = [one for one in self._starts if wanted.since is None or one >= wanted.since][:limit]
         starts = tuple(Start("schedule:s", "task", "hello", due, due, "started") for due in found)
-        return Page(starts, None)
+        complete = len(starts) < limit
+        return Page(starts, None if complete else Cursor(starts[-1].decided_at, "x"))
 
 
 @pytest.fixture
@@ -82,6 +83,11 @@ def test_on_aws_the_last_fires_without_a_start_are_late(project: Project) -> Non
     assert find(project, "cron(58 11 * * ? *)", Recorded([])) == [datetime(2026, 11, 9, 11, 58, tzinfo=UTC)]
     seconds_later = [NOW - n * HOUR + timedelta(seconds=17) for n in range(1, 30)]  # of a classic rule
     assert find(project, "cron(0 * * * ? *)", Recorded(seconds_later)) == []
+
+
+def test_on_aws_fires_before_the_first_start_that_was_read_are_not_compared(project: Project) -> None:
+    often = [NOW - timedelta(seconds=n) for n in range(2000)]
+    assert find(project, "cron(0 * * * ? *)", Recorded(often)) == []
 
 
 def test_on_aws_a_rate_counts_from_any_of_its_starts(project: Project) -> None:

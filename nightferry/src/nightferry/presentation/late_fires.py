@@ -6,6 +6,7 @@ are compared with the starts that are found.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,15 @@ _DUE = timedelta(minutes=1)  # from a fire until it is late, the precision of Ev
 _VISIBLE = timedelta(minutes=5)  # from a fire until what AWS started for it must be visible
 _RETRIED = timedelta(minutes=75)  # synthesis limits the retries of AWS to an hour
 _COMPARED = timedelta(hours=26)  # the last fires on AWS that are compared, so that each nightly one is among them
-_MOST_COMPARED = 20
+_MOST_FIRES = 20  # of each schedule that are compared
+_MOST_STARTS = 1_000
+
+_UNDECIDED = (
+    "The engine has not decided it: no engine is running, or it cannot start the target. When it runs, the policy for "
+    "missed fires applies."
+)
+_BEING_RETRIED = "No start was found. AWS repeats a failed start for an hour."
+_NO_START = "No start was found: it failed, or the schedule was deployed or enabled later."
 
 
 @dataclass(frozen=True)
@@ -39,36 +48,37 @@ def _iterate_late_fires(
     backend: Backend, schedules: Iterable[EnvironmentSchedule], now: datetime
 ) -> Iterator[LateFires]:
     progress = backend.schedule_progress()
+    if isinstance(progress, NotKnown):
+        yield from _compare_with_starts(backend, schedules, now)
+        return
     for schedule in schedules:
-        if not isinstance(progress, NotKnown):
-            fires = find_undecided(schedule, progress.get(schedule.name), now - _DUE)
-            reason = (
-                "The engine has not decided it: no engine is running, or it cannot start the target. When it runs, the "
-                "policy for missed fires applies."
-            )
-        elif schedule.enabled and schedule.fires_are_known:
-            fires = _find_without_start(backend, schedule, now)
-            reason = (
-                "No start was found. AWS repeats a failed start for an hour."
-                if fires and fires[0] > now - _RETRIED
-                else "No start was found: it failed, or the schedule was deployed or enabled later."
-            )
-        else:
-            continue
-        if fires:
-            yield LateFires(schedule, tuple(fires), reason)
+        if fires := find_undecided(schedule, progress.get(schedule.name), now - _DUE):
+            yield LateFires(schedule, tuple(fires), _UNDECIDED)
 
 
-def _find_without_start(backend: Backend, schedule: EnvironmentSchedule, now: datetime) -> list[datetime]:
-    fires = find_fires(schedule, now - _COMPARED, now - _VISIBLE, _MOST_COMPARED)
-    if not fires:
-        return []
-    wanted = StartFilter(make_source("schedule", schedule.name), since=fires[0] - _DUE)
-    starts = backend.starts(wanted, limit=10 * _MOST_COMPARED)
+def _compare_with_starts(
+    backend: Backend, schedules: Iterable[EnvironmentSchedule], now: datetime
+) -> Iterator[LateFires]:
+    """Yield the fires without a start, from one list of the starts of all schedules."""
+    expected = {
+        schedule.name: (schedule, find_fires(schedule, now - _COMPARED, now - _VISIBLE, _MOST_FIRES))
+        for schedule in schedules
+        if schedule.enabled and schedule.fires_are_known
+    }
+    begin = min((fires[0] for _, fires in expected.values() if fires), default=None)
+    if begin is None:
+        return
+    starts = backend.starts(StartFilter(since=begin - _DUE), limit=_MOST_STARTS)
     if isinstance(starts, NotKnown):
-        return []
-    due = [start.due_at for start in starts]
-    # A page that is not the whole list begins with the newest starts.
-    first = starts[-1].due_at if starts.next is not None and len(starts) else fires[0]
-    # A classic rule reports the second at which it fired.
-    return [fire for fire in fires if fire >= first and not any(fire <= one < fire + _DUE for one in due)]
+        return
+    if starts.next is not None:  # the list begins with the newest starts
+        begin = starts.next.time
+    due: dict[str, list[datetime]] = defaultdict(list)
+    for start in starts:
+        due[start.source].append(start.due_at)
+    for schedule, fires in expected.values():
+        found = due[make_source("schedule", schedule.name)]
+        # A classic rule reports the second at which it fired.
+        late = [fire for fire in fires if fire >= begin and not any(fire <= one < fire + _DUE for one in found)]
+        if late:
+            yield LateFires(schedule, tuple(late), _BEING_RETRIED if late[0] > now - _RETRIED else _NO_START)

@@ -180,6 +180,7 @@ def test_what_aws_does_not_record_is_not_known(backend: AwsBackend, fargate: Fak
     gone = backend.starts(StartFilter("schedule:gone"))
     assert isinstance(gone, NotKnown)
     assert "'gone' is not declared" in gone.reason
+    assert isinstance(backend.starts(StartFilter("schedule:nightly", "skipped")), NotKnown)
     assert isinstance(backend.schedule_progress(), NotKnown)
     assert isinstance(backend.seen_objects("arrival"), NotKnown)
 

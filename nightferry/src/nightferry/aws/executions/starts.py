@@ -42,6 +42,11 @@ _MISSED = NotKnown(
     "failed ones: nightferry redrive schedules --env {env} --dry-run"
 )
 
+_SKIPPED = NotKnown(
+    "On AWS, a task that is skipped because of its overlap policy starts, and ends at once as a success. Its run is "
+    "among those that were started."
+)
+
 Declaration = Schedule | ObjectTrigger
 FindRuns = Callable[[RunFilter, Cursor | None, int], Page[TaskRun]]
 
@@ -95,10 +100,13 @@ class Starts:
     def _find_unknown(self, wanted: StartFilter) -> NotKnown | None:
         if wanted.outcome == "missed":
             return NotKnown(_MISSED.reason.format(env=self._resources.environment.name))
-        if wanted.source is not None and not self._list_declarations(wanted.source):
+        if wanted.source is None:
+            return None
+        declared = self._list_declarations(wanted.source)
+        if not declared:
             kind, _, name = wanted.source.partition(":")
             return NotKnown(f"The {kind} '{name}' is not declared, so its target on AWS is unknown.")
-        return None
+        return _SKIPPED if wanted.outcome == "skipped" and declared[0].kind == "task" else None
 
     def _list_declarations(self, source: str | None) -> list[Declaration]:
         """Return the declaration with this source, or all of them."""

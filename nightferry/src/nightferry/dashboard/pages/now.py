@@ -12,13 +12,12 @@ from starlette.responses import Response
 
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ExecutionFilter, RunFilter
-from nightferry.dashboard.declared_schedules import list_schedules
 from nightferry.dashboard.rendering import judge
 from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View
 from nightferry.presentation.failures import explain_run
 from nightferry.presentation.late_fires import find_late_fires
-from nightferry.presentation.schedules import EnvironmentSchedule, find_upcoming
+from nightferry.presentation.schedules import EnvironmentSchedule, find_upcoming, read_schedules
 
 _PERIOD = timedelta(hours=24)
 _SHOWN = 10
@@ -57,7 +56,7 @@ def show(view: View) -> Response:
         "open_executions": backend.count_executions(ExecutionFilter(outcome="open")),
         "open_runs": backend.count_runs(RunFilter(outcome="open")),
     }
-    schedules = list_schedules(view.site)
+    schedules = read_schedules(view.catalog, view.environment, backend, now)
     late = find_late_fires(backend, schedules, now)
     upcoming = list_upcoming(schedules, now)
     return view.page(

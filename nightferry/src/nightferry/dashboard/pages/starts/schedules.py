@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -31,6 +31,8 @@ from nightferry.schedules.simulation import SimulatedStart, Simulation, simulate
 _MOST_DAYS = 31
 _NEXT_FIRES = 3
 _RECENT = timedelta(days=7)  # the period of the counts of missed and skipped starts
+_BULK = timedelta(days=2)  # the period in which the starts of all schedules are read at once
+_MOST_STARTS = 500
 _LAST = timedelta(days=35)  # the period in which a last start is searched
 
 
@@ -66,7 +68,8 @@ def show(view: View) -> Response:
     simulation = simulate(planned, list_policies(view.catalog), calendar.begin, calendar.end)
     changes = describe_clock_changes(simulation.clock_changes)
     late = {one.schedule.name: one for one in find_late_fires(view.backend, schedules, now)}
-    rows = [_make_row(view, one, now, late.get(one.name), changes) for one in schedules]
+    recent = _find_recent_starts(view, now)
+    rows = [_make_row(view, one, now, recent, late.get(one.name), changes) for one in schedules]
     disabled = [one.name for one in schedules if not one.enabled]
     return view.page(
         "schedules.html",
@@ -86,19 +89,33 @@ def show(view: View) -> Response:
     )
 
 
+def _find_recent_starts(view: View, now: datetime) -> dict[str, Start]:
+    """Return the last start of each source in one query, because each query of one source is a request on AWS."""
+    starts = view.backend.starts(StartFilter(since=now - _BULK), limit=_MOST_STARTS)
+    return {} if isinstance(starts, NotKnown) else {start.source: start for start in reversed(starts)}
+
+
 def _make_row(
-    view: View, schedule: EnvironmentSchedule, now: datetime, late: LateFires | None, changes: Sequence[ClockChange]
+    view: View,
+    schedule: EnvironmentSchedule,
+    now: datetime,
+    recent: Mapping[str, Start],
+    late: LateFires | None,
+    changes: Sequence[ClockChange],
 ) -> ScheduleRow:
     source = make_source("schedule", schedule.name)
 
     def count(outcome: StartOutcome) -> Count | NotKnown:
         return view.backend.count_starts(StartFilter(source, outcome, since=now - _RECENT), limit=1000)
 
-    starts = view.backend.starts(StartFilter(source, since=now - _LAST), limit=1)
+    last: Start | NotKnown | None = recent.get(source)
+    if last is None:
+        older = view.backend.starts(StartFilter(source, since=now - _LAST), limit=1)
+        last = older if isinstance(older, NotKnown) else next(iter(older), None)
     return ScheduleRow(
         schedule,
         find_upcoming(schedule, now, _NEXT_FIRES) if schedule.enabled and schedule.fires_are_known else (),
-        starts if isinstance(starts, NotKnown) else next(iter(starts), None),
+        last,
         count("missed"),
         count("skipped"),
         late,
