@@ -173,6 +173,24 @@ def test_a_list_is_refreshed_and_keeps_what_the_reader_does(
     context.close()
 
 
+def test_an_unchanged_page_costs_little_and_a_hidden_one_nothing(page: Any) -> None:
+    page.goto(f"{base(page)}/local/runs?outcome=failed")
+    responses: list[tuple[int, str]] = []
+    page.on("response", lambda one: "/local/" in one.url and responses.append((one.status, one.url)))
+    page.wait_for_timeout(6500)
+    assert [status for status, _ in responses] in ([200, 304], [200, 304, 304])
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { value: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    page.wait_for_timeout(500)  # for a request that was on its way
+    responses.clear()
+    page.wait_for_timeout(4500)
+    assert not responses
+
+
 def test_a_page_stays_when_its_server_is_gone(
     chromium: Any, serve_process: Callable[[Path], tuple[str, Callable[[], None]]], night: Path, tmp_path: Path
 ) -> None:
