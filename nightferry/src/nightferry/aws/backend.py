@@ -292,8 +292,9 @@ class AwsBackend(StateQueries):
             if name in found:
                 return found[name]
             # DescribeTasks may not return a task right after its start (ECS API), and forgets it after its end.
-            if name in self._known and self._clock.now() - self._known[name].created_at < _VISIBLE_AFTER:
-                return self._known[name]
+            known = self._known.get(name)
+            if known is not None and self._clock.now() - known.created_at < _VISIBLE_AFTER:
+                return known
         matching = self._find_by_prefix(name)
         if len(matching) > 1:
             raise NightferryError(
@@ -476,7 +477,7 @@ class AwsBackend(StateQueries):
             self.aws,
             self.naming.log_group,
             lambda run: self.naming.stream(run.task, run.id),
-            lambda id: self._known[id] if id in self._known else self.run(id),
+            lambda id: self._known.get(id) or self.run(id),
             since,
             self._clock,
             self._log_quiet,

@@ -94,9 +94,11 @@ class ReportQueries:
         return found[id]
 
     def _get_reading(self, period: Period) -> _Reading:
-        if period not in self._readings:
-            self._readings.put(period, _Reading())
-        return self._readings[period]
+        reading = self._readings.get(period)
+        if reading is None:
+            reading = _Reading()
+            self._readings.put(period, reading)
+        return reading
 
     def _read(self, period: Period, reading: _Reading, most: int) -> int:
         """Read what is missing of a period, with at most ``most`` calls. Return the number of calls."""

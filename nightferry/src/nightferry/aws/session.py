@@ -8,6 +8,7 @@ three: ``Refused``, ``Unreachable``, or ``CredentialsExpired``, after which the 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -93,6 +94,21 @@ def get_error_code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "unknown error")
 
 
+if TYPE_CHECKING:
+    cached = cached_property
+else:
+
+    class cached(cached_property):  # it is used like cached_property
+        """A property that is computed once, also if several threads read it: boto3 must not create clients at once."""
+
+        def __get__(self, instance, owner=None):
+            """Return the value, which one thread computes."""
+            if instance is None:
+                return self
+            with instance.lock:
+                return super().__get__(instance, owner)
+
+
 class Aws:
     """AWS in one region, with the caller's credentials.
 
@@ -102,6 +118,7 @@ class Aws:
     def __init__(self, region: str, account: str, attempts: int = _MAX_ATTEMPTS) -> None:
         self.region = region
         self.account = account
+        self.lock = threading.RLock()
         self.config = Config(
             connect_timeout=5,
             read_timeout=20,
@@ -158,52 +175,57 @@ class Aws:
         """Make the next call load new credentials, and return the error for the current call."""
         credentials = self.session.get_credentials()
         renewable = credentials is None or credentials.method != "env"
-        for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs", "caller"):
-            self.__dict__.pop(name, None)
+        with self.lock:
+            for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs", "caller"):
+                self.__dict__.pop(name, None)
         return CredentialsExpired(
             f"{problem} Renew the credentials of account {self.account}: run aws sso login, or set new keys.",
             renewable=renewable,
         )
 
-    @cached_property
+    @cached
     def session(self) -> boto3.Session:
-        """The session; a new one after the credentials expired."""
+        """Return the session; a new one after the credentials expired."""
+        return self.create_session()
+
+    def create_session(self) -> boto3.Session:
+        """Create a session that reads responses by the API's model."""
         return read_by_model(boto3.Session(botocore_session=new_botocore_session(), region_name=self.region))
 
-    @cached_property
+    @cached
     def ecs(self) -> ECSClient:
-        """Elastic Container Service."""
+        """Return the client of Elastic Container Service."""
         return self.session.client("ecs", config=self.config)
 
-    @cached_property
+    @cached
     def logs(self) -> CloudWatchLogsClient:
-        """CloudWatch Logs."""
+        """Return the client of CloudWatch Logs."""
         return self.session.client("logs", config=self.config)
 
-    @cached_property
+    @cached
     def ssm(self) -> SSMClient:
-        """Systems Manager, for the Parameter Store."""
+        """Return the client of Systems Manager, for the Parameter Store."""
         return self.session.client("ssm", config=self.config)
 
-    @cached_property
+    @cached
     def stepfunctions(self) -> SFNClient:
-        """Step Functions."""
+        """Return the client of Step Functions."""
         return self.session.client("stepfunctions", config=self.config)
 
-    @cached_property
+    @cached
     def sts(self) -> STSClient:
-        """Security Token Service, for the caller's identity."""
+        """Return the client of Security Token Service, for the caller's identity."""
         return self.session.client("sts", config=self.config)
 
-    @cached_property
+    @cached
     def caller(self) -> str:
-        """The ARN of the caller, read once for its credentials. The call needs no permission."""
+        """Return the ARN of the caller, read once for its credentials. The call needs no permission."""
         with self.translate_errors("read the caller's identity"):
             return self.sts.get_caller_identity()["Arn"]
 
-    @cached_property
+    @cached
     def sqs(self) -> SQSClient:
-        """Simple Queue Service, for dead-letter queues."""
+        """Return the client of Simple Queue Service, for dead-letter queues."""
         return self.session.client("sqs", config=self.config)
 
 

@@ -33,6 +33,7 @@ from nightferry.errors import NightferryError, UnknownName
 from nightferry.job.error_facts import get_type_name
 
 _THREADS = 4  # that render pages; within ``nightferry up``, they share the processors with the engine
+_RELOAD_SECONDS = 2.0  # how old data may be after a person has reloaded a page
 _COMPRESSED_BYTES = 1024  # the smallest response that is compressed
 
 _log = logging.getLogger("nightferry.dashboard")
@@ -86,10 +87,13 @@ class _App:
 
             def respond() -> Response:
                 view = self._make_view(request, body, as_json=as_json)
+                self._site.freshness.begin(_choose_age(request))
                 try:
                     return page.show(view)
                 except NightferryError as error:
                     return _show_problem(view, error)
+                finally:
+                    self._site.freshness.begin()
 
             return await asyncio.get_running_loop().run_in_executor(self._threads, respond)
 
@@ -207,6 +211,14 @@ def _show_problem(view: View, error: NightferryError) -> Response:
         message=str(error),
         retry=status in (502, 503),
     )
+
+
+def _choose_age(request: Request) -> float | None:
+    """Return how many seconds old the data of a response may be; None for what suits a page that refreshes itself."""
+    if request.method == "POST":
+        return 0  # An action depends on the current state.
+    reloaded = request.headers.get("cache-control", "") in ("no-cache", "max-age=0")
+    return _RELOAD_SECONDS if reloaded and request.headers.get("sec-fetch-mode") == "navigate" else None
 
 
 def _read_zone(request: Request, default: ZoneInfo) -> ZoneInfo:

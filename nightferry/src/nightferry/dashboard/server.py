@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nightferry.backend.freshness import Freshness
 from nightferry.backend.interface import Backend
 from nightferry.dashboard.access import Access, make_code, read_token
 from nightferry.dashboard.app import create_app
@@ -85,6 +86,7 @@ def serve(
     open_backend: Callable[[], Backend],
     *,
     open_for_actions: Callable[[], Backend],
+    freshness: Freshness,
     author: str,
     actions: bool,
     announce: Callable[[str], None],
@@ -93,7 +95,7 @@ def serve(
     token = read_token(project.state)
     site = Site(
         project, environment, Access(token, place.list_origins()), open_backend,
-        author=author, actions=actions, open_for_actions=open_for_actions,
+        author=author, actions=actions, open_for_actions=open_for_actions, freshness=freshness,
     )  # fmt: skip
     server = Server(create_app(site), handle_signals=True, certificate=place.certificate, key=place.key)
     announce(f"{place.format_url()}login?code={make_code(token)}")

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import URL, Headers
 from starlette.responses import RedirectResponse, Response
 
+from nightferry.backend.freshness import Reading
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.backend.queries import Cursor
 from nightferry.catalog.catalog import Catalog
@@ -93,6 +94,11 @@ class View:
     def message(self) -> str:
         """Return the result of the action after which this page is shown; empty otherwise."""
         return self.site.submissions.get_result(self.session, self.text("done"))
+
+    @property
+    def reading(self) -> Reading | None:
+        """Return the oldest data of this page if they may be older than the page; None if all are new."""
+        return self.site.freshness.oldest
 
     # ── the query ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -165,10 +165,12 @@ class Executions:
         error: tuple[str | None, str | None] = (None, None)
         if status in ("FAILED", "TIMED_OUT", "ABORTED"):
             key = (workflow, name, stopped)  # a redrive leads to another end
-            if key not in self._errors:
+            known = self._errors.get(key)
+            if known is None:
                 described = self._describe(workflow, name)
-                self._errors.put(key, (described.error, described.cause))
-            error = self._errors[key]
+                known = (described.error, described.cause)
+                self._errors.put(key, known)
+            error = known
         started = parse_time(item["startDate"])
         assert started is not None
         return ExecutionSummary(name, workflow, status, started, stopped, *error, started_by=_find_starter(name))
@@ -214,11 +216,13 @@ class Executions:
     def definition(self, execution: WorkflowExecution) -> Mapping[str, Any]:
         """Return the definition with which an execution started; a later deployment does not change it."""
         arn = self.make_execution_arn(execution.workflow, execution.id)
-        if arn not in self._definitions:
+        definition = self._definitions.get(arn)
+        if definition is None:
             with self._aws.translate_errors(f"describe the state machine of execution {execution.id}"):
                 machine = self._aws.stepfunctions.describe_state_machine_for_execution(executionArn=arn)
-            self._definitions.put(arn, json.loads(machine["definition"]))
-        return self._definitions[arn]
+            definition = json.loads(machine["definition"])
+            self._definitions.put(arn, definition)
+        return definition
 
     def _describe(self, workflow: str, name: str) -> WorkflowExecution:
         with self._aws.translate_errors(f"describe execution {name}", missing=_MISSING):

@@ -57,8 +57,9 @@ class MapRuns:
         """Return a map run's items in the order of their starts. Items that have not started have no entry of AWS."""
         summary, stopped = self._describe(arn, path, visit)
         key = (arn, stopped)
-        if stopped is not None and key in self._ended and (known := self._ended[key][1]) is not None:
-            return known
+        ended = self._ended.get(key) if stopped is not None else None
+        if ended is not None and ended[1] is not None:
+            return ended[1]
         children: list[Any] = []
         with self._aws.translate_errors("list the child executions of a map run"):
             for page in self._aws.stepfunctions.get_paginator("list_executions").paginate(

@@ -188,12 +188,12 @@ class Starts:
     def _read_execution(self, candidate: _Candidate) -> Start | None:
         """Return the start that began an execution; None for one by hand."""
         key = _make_key(candidate)
-        if key not in self._kept:
-            described = self._executions.get(candidate.workflow, candidate.item["name"])
-            if described is None:  # Step Functions has removed it meanwhile
+        execution = self._kept.get(key)
+        if execution is None:
+            execution = self._executions.get(candidate.workflow, candidate.item["name"])
+            if execution is None:  # Step Functions has removed it meanwhile
                 return None
-            self._kept.put(key, described)
-        execution = self._kept[key]
+            self._kept.put(key, execution)
         values = execution.input if isinstance(execution.input, dict) else {}
         started = execution.started_at
         start: Start | None = None

@@ -91,8 +91,8 @@ class RunQueries:
 
     def _read(self, task: str | None, period: Period) -> list[TaskRun]:
         key = (task, period)
-        if key in self._kept:
-            return self._kept[key]
+        if (kept := self._kept.get(key)) is not None:
+            return kept
         last_event = period.end + self._delay
         stopped = self._parse(self._outcomes.find_stopped(task, period.begin, last_event))
         runs = [run for run in stopped if period.begin <= run.created_at < period.end]

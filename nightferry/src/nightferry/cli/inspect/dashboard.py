@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nightferry.cli.terminal.options import Env, current_user, open_backend
+from nightferry.backend.freshness import Freshness
+from nightferry.backend.interface import Backend
+from nightferry.cli.terminal.options import Env, current_user, open_backend, print_status
 from nightferry.cli.terminal.output import echo
+from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 
 DEFAULT_PORT = 8471
@@ -61,15 +66,33 @@ def dashboard(
         if open_page:
             webbrowser.open(login)
 
+    freshness = Freshness()
+    open_for_reading, open_for_actions = _choose_backends(project, environment, freshness)
     with place.listen() as listener:
         server.serve(
             project,
             environment,
             place,
             listener,
-            lambda: open_backend(project, env, read_only=True),
-            open_for_actions=lambda: open_backend(project, env),
+            open_for_reading,
+            open_for_actions=open_for_actions,
+            freshness=freshness,
             author=current_user() if environment.backend == "local" else "",
             actions=actions or not environment.production,
             announce=announce,
         )
+
+
+def _choose_backends(
+    project: Project, environment: Environment, freshness: Freshness
+) -> tuple[Callable[[], Backend], Callable[[], Backend]]:
+    """Return what opens the backend of a thread for pages, and for actions. On AWS, all threads share one."""
+    if environment.aws is None:
+        local = partial(open_backend, project, environment.name)
+        return partial(local, read_only=True), local
+    from nightferry.aws.backend import AwsBackend
+    from nightferry.aws.shared_calls import SharedAws
+
+    aws = SharedAws(environment.aws.region, environment.aws.account, freshness)
+    shared = AwsBackend(project, environment, aws=aws, report=print_status)
+    return lambda: shared, lambda: shared
