@@ -21,7 +21,7 @@ from nightferry.dashboard.streaming import MAX_STREAMS
 from nightferry.local.backend import LocalBackend
 from nightferry.local.store import now
 from nightferry.local.store.times import format_time
-from tests.dashboard.dashboards import check_html, make_client, make_login
+from tests.dashboard.dashboards import check_html, make_client, make_login, make_site
 
 RUN = "ab" * 16
 
@@ -131,6 +131,20 @@ def test_a_run_links_to_the_runs_before_and_after(backend: LocalBackend, client:
     assert page.xpath("//a[@rel='prev']/@href") == [f"/local/runs/{'0' * 32}"]
     assert page.xpath("//a[@rel='next']/@href") == [f"/local/runs/{'3' * 32}"]
     assert not get(client, "3" * 32).xpath("//a[@rel='next']")
+
+
+def list_buttons(client: httpx.Client) -> list[str]:
+    return [link.text_content() for link in get(client, RUN).xpath("//p[@class='actions']/a")]
+
+
+def test_a_run_offers_the_actions_that_fit_it(backend: LocalBackend, client: httpx.Client, project_root: Path) -> None:
+    write_run(backend)
+    assert list_buttons(client) == ["Stop …", "Log"]
+    backend.store.mark_run_stopped(RUN, 3, "EssentialContainerExited", None)
+    assert list_buttons(client) == ["Redrive …", "Run again …", "Log"]
+    assert list_buttons(make_client(make_site(project_root, actions=False))) == ["Log"]
+    backend.store._db.execute("UPDATE run SET exit_code = 0")
+    assert list_buttons(client) == ["Run again …", "Log"]
 
 
 def test_inputs_are_masked(strict_site: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -131,7 +131,7 @@ def show(view: View) -> Response:
         memory=describe_memory(run, tail, None if task is None else task.size.memory),
         inputs={name: value for name, value in format_inputs(shown).items() if value},
         result=None if result is None else json.dumps(view.shown(result), ensure_ascii=False, indent=2),
-        actions=(),
+        actions=list(_list_actions(view, run, is_repeated=repeated_by is not None)),
         reports=list(reports),
         previous=previous,
         following=following,
@@ -140,6 +140,22 @@ def show(view: View) -> Response:
         attempts=None if task is None or task.retry is None else task.retry.attempts + 1,
         now=now,
     )
+
+
+def _list_actions(view: View, run: TaskRun, *, is_repeated: bool) -> Iterator[tuple[str, str]]:
+    """Yield the forms that may be useful for a run, the most likely first. Each checks the right to its action."""
+    if not view.site.actions:
+        return
+    if run.status != "STOPPED":
+        yield view.link(f"/runs/{run.id}/stop"), "Stop …"
+        return
+    if judge_run(run.status, run.exit_code, run.stop_code) == "failed":
+        if run.execution is not None:
+            yield view.link(f"/executions/{run.execution}/redrive"), "Redrive the execution …"
+        elif not is_repeated:
+            yield view.link(f"/runs/{run.id}/redrive"), "Redrive …"
+    if run.task in view.catalog.tasks:
+        yield view.link(f"/runs/{run.id}/again"), "Run again …"
 
 
 def _describe_progress(fields: dict[str, Any]) -> dict[str, Any]:
