@@ -8,7 +8,7 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nightferry.job.redaction.numbers import mask_numbers
@@ -186,6 +186,26 @@ def test_nine_digits_are_masked_in_any_grouping_and_position(
     masked = mask_numbers(f"{word}{before}{written}{after}{word}")
     assert written not in masked
     assert digits not in re.sub(r"\D", "", masked)
+
+
+@given(st.uuids(version=4))
+def test_the_id_of_every_run_stays_readable(value: uuid.UUID) -> None:
+    text = f"/prod/runs/{value.hex}/stop"
+    assume(any(letter in value.hex for letter in "abcdef"))
+    assert mask_numbers(text) == text
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1)), st.integers(0, 2**32 - 1))
+def test_the_id_of_every_execution_stays_readable(time: datetime, number: int) -> None:
+    text = f"nightly-{time:%Y%m%dT%H%M%S}-{number:08x}"
+    assert mask_numbers(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["20261130T203000-533404912", "nightly-20261350T203000-533f4049", "20261130T203000-533-40-4912"]
+)
+def test_what_only_resembles_the_id_of_an_execution_is_masked(text: str) -> None:
+    assert "*" in mask_numbers(text)
 
 
 @given(st.uuids())
