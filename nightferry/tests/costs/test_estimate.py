@@ -85,6 +85,13 @@ def test_starts_beyond_the_fires_are_other_starts() -> None:
     assert off.starts == {OTHER_STARTS: pytest.approx(30 * 30), "etl": 30}
 
 
+def test_the_size_of_the_whole_log_comes_before_those_of_runs() -> None:
+    seen = Observations("x", True, UNTIL - timedelta(days=10), UNTIL, {"load": LOAD}, {}, log_bytes=10**9)
+    found = estimate_month(CATALOG, make_environment(), NOVEMBER, seen)
+    assert found.log.gb == pytest.approx(3)
+    assert found.log.ingestion == pytest.approx(1.5)
+
+
 def test_runs_of_another_environment_give_durations_but_no_starts() -> None:
     busy = ObservedTask(10, 60, 50, direct_per_day=30, log_bytes=None)
     found = estimate({"load": busy}, of="local")

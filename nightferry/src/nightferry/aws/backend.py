@@ -28,6 +28,7 @@ from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.reports import ReportQueries
 from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
+from nightferry.aws.runs.log_volume import read_log_volume
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.peaks import PeakQueries
 from nightferry.aws.runs.placement import Placement, read_placement
@@ -350,6 +351,10 @@ class AwsBackend(StateQueries):
                 peaks = self._peaks.find(task)
         found = (measure_run(run, peaks.get(run.id)) for run in runs)
         return [usage for usage in found if usage is not None]
+
+    def log_volume(self, since: datetime) -> int | None:
+        """See :class:`nightferry.backend.interface.Backend`. None without the permission to read metrics."""
+        return read_log_volume(self.aws, self.naming.log_group, since, self._clock.now())
 
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20

@@ -312,6 +312,10 @@ class Backend(Protocol):
         """Return what the last ``limit`` ended runs used that were requested from ``since`` on, newest first."""
         ...
 
+    def log_volume(self, since: datetime) -> int | None:
+        """Return the bytes that all runs wrote to their logs from ``since`` on; None if only each run has its bytes."""
+        ...
+
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[ExecutionSummary]:

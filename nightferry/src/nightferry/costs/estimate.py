@@ -243,8 +243,10 @@ class _Estimator:
             listed = ", ".join(self._without_duration)
             self.unknown.append(f"Fargate: no run in {self._observed.environment} gives the duration of {listed}")
 
-    def price_log(self, tasks: tuple[TaskCost, ...]) -> LogCost:
-        """Return the price of the lines that these runs write."""
+    def _measure_log(self, tasks: tuple[TaskCost, ...]) -> float | None:
+        """Return the GB that the runs of the month log: as much as before, or by the logs of each task's runs."""
+        if self._own and self._observed.log_bytes is not None:
+            return self._observed.log_bytes / self._observed.days * self._month.days / _GB
         sizes: list[float] = []
         without = []
         for cost in tasks:
@@ -257,9 +259,13 @@ class _Estimator:
             self.unknown.append(f"CloudWatch Logs: the sizes of the logs are not known in {self._observed.environment}")
         elif without:
             self.unknown.append(f"CloudWatch Logs: the sizes of the logs of {', '.join(without)}")
-        if not sizes:
+        return fsum(sizes) / _GB if sizes else None
+
+    def price_log(self, tasks: tuple[TaskCost, ...]) -> LogCost:
+        """Return the price of the lines that these runs write."""
+        gb = self._measure_log(tasks)
+        if gb is None:
             return LogCost(None, None, None, None)
-        gb = fsum(sizes) / _GB
         retention = self._environment.aws.log_retention_days if self._environment.aws is not None else 365
         stored = gb * COMPRESSION * retention / _MONTH_DAYS
         ingestion, storage = (

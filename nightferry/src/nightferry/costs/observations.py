@@ -52,7 +52,10 @@ class ObservedWorkflow:
 
 @dataclass(frozen=True)
 class Observations:
-    """What was observed in an environment from ``since`` to ``until``. ``deployed`` is True for one on AWS."""
+    """What was observed in an environment from ``since`` to ``until``. ``deployed`` is True for one on AWS.
+
+    ``log_bytes`` are those of all logs; None if they are not known, or only for each task.
+    """
 
     environment: str
     deployed: bool
@@ -60,6 +63,7 @@ class Observations:
     until: datetime
     tasks: Mapping[str, ObservedTask] = field(default_factory=dict)
     workflows: Mapping[str, ObservedWorkflow] = field(default_factory=dict)
+    log_bytes: int | None = None
 
     @property
     def days(self) -> float:
@@ -73,7 +77,7 @@ def observe(
     """Return what the runs and executions used. Raises the errors of the backend.
 
     The queries are one for the newest runs, one for each task without a run among them, and for each workflow one for
-    its executions and two for each of :data:`MAX_HISTORIES` executions.
+    its executions and two for each of :data:`MAX_HISTORIES` executions, and one for the size of the log.
     """
     newest = backend.usage(since, limit=MAX_RUNS)
     covered = newest[-1].created_at if len(newest) == MAX_RUNS else since  # a busy environment has more runs
@@ -88,7 +92,7 @@ def observe(
         if runs and (found := summarize(runs, (until - from_) / _DAY)) is not None:
             tasks[name] = found
     workflows = {name: _observe_workflow(backend, name, since, until) for name in catalog.workflows}
-    return Observations(environment, deployed, since, until, tasks, workflows)
+    return Observations(environment, deployed, since, until, tasks, workflows, backend.log_volume(since))
 
 
 def summarize(runs: Sequence[RunUsage], days: float) -> ObservedTask | None:

@@ -316,6 +316,10 @@ class LocalBackend(StateQueries):
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.usage(since, task=task, limit=limit)
 
+    def log_volume(self, since: datetime) -> int | None:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return None
+
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[ExecutionSummary]:

@@ -75,3 +75,25 @@ def test_an_estimate_makes_a_bounded_number_of_calls(
     found = observe(backend, project.catalog, "test", True, now - timedelta(days=30), now)
     assert found.tasks["hello"].runs == len(runs)
     assert len(fargate.calls) < 10 * len(project.catalog.workflows)
+
+
+def test_the_size_of_the_log_is_a_metric(backend: AwsBackend, fargate: FakeFargate, clock: FakeClock) -> None:
+    since = clock.now() - timedelta(days=30)
+    assert backend.log_volume(since) is None, "a log group without a metric"
+    metrics = backend.aws.session.client("cloudwatch", config=backend.aws.config)
+    dimensions = [{"Name": "LogGroupName", "Value": backend.naming.log_group}]
+    for days, size in ((40, 5000), (20, 700), (3, 80)):
+        metrics.put_metric_data(
+            Namespace="AWS/Logs",
+            MetricData=[
+                {
+                    "MetricName": "IncomingBytes",
+                    "Dimensions": dimensions,
+                    "Timestamp": clock.now() - timedelta(days=days),
+                    "Value": size,
+                }
+            ],
+        )
+    assert backend.log_volume(since) == 780
+    fargate.inject_errors("GetMetricStatistics", "AccessDenied", times=5, status=403)
+    assert backend.log_volume(since) is None
