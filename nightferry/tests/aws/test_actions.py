@@ -56,9 +56,9 @@ def test_the_author_is_the_callers_name(
 def test_an_execution_has_its_author_in_lists_and_alone(backend: AwsBackend, fargate: FakeFargate) -> None:
     id = backend.start_workflow("fails", {}, "jane.doe")
     unknown = backend.start_workflow("marks", {})
-    assert id.endswith("-jane.doe")
-    assert backend.execution(id).started_by == "jane.doe"
-    assert {one.id: one.started_by for one in backend.executions()} == {id: "jane.doe", unknown: None}
+    assert id.endswith("-jane-doe")
+    assert backend.execution(id).started_by == "jane-doe"
+    assert {one.id: one.started_by for one in backend.executions()} == {id: "jane-doe", unknown: None}
 
 
 def test_an_author_with_other_characters_does_not_break_the_name(backend: AwsBackend, fargate: FakeFargate) -> None:

@@ -70,7 +70,7 @@ class Executions:
         for it.
         """
         request = {"stateMachineArn": self.make_state_machine_arn(workflow), "input": json.dumps(input)}
-        by = re.sub(r"[^A-Za-z0-9_.]+", "-", author).strip("-")
+        by = re.sub(r"[^A-Za-z0-9_]+", "-", author).strip("-")
         with self._journal.record({**request, "author": by}) as call:
             name = f"{workflow}-{call.token}{f'-{by}' if by else ''}"[:_LONGEST_NAME]
             with self._aws.translate_errors(f"start workflow {workflow}"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 from starlette.responses import Response
 
-from nightferry.backend.actions import ACTION_NAMES, Action, ActionFilter
+from nightferry.backend.actions import ACTION_NAMES, ActionFilter
 from nightferry.dashboard.view import View
 
 _PER_PAGE = 50
@@ -27,7 +28,8 @@ def show(view: View) -> Response:
         title="Activity",
         json={"actions": [asdict(action) for action in page], "next": str(page.next) if page.next else None},
         live=view.cursor() is None,
-        actions=[(action, _find_link(view, action)) for action in page],
+        actions=[(action, _find_link(view, action.target)) for action in page],
+        find_link=lambda id: _find_link(view, id),
         next=page.next,
         names=ACTION_NAMES,
         knows_all="everyone's actions" in view.backend.capabilities,
@@ -35,13 +37,17 @@ def show(view: View) -> Response:
     )
 
 
-def _find_link(view: View, action: Action) -> str:
-    """Return the page of the target; empty if it has none."""
-    target = action.target
-    if target in view.catalog.tasks:
-        return view.link(f"/tasks/{target}")
-    if target in view.catalog.workflows:
-        return view.link(f"/workflows/{target}")
-    if action.action in ("stop", "redrive", "redrive-run", "run-again"):
-        return view.link("/search", q=target)
+def _find_link(view: View, target: str) -> str:
+    """Return the page of the target of an action; empty if it has none."""
+    for path, declared in (
+        ("tasks", view.catalog.tasks),
+        ("workflows", view.catalog.workflows),
+        ("schedules", view.catalog.schedules),
+    ):
+        if target in declared:
+            return view.link(f"/{path}/{target}")
+    if re.fullmatch(r"[0-9a-f]{32}", target):
+        return view.link(f"/runs/{target}")
+    if any(target.startswith(f"{workflow}-") for workflow in view.catalog.workflows):
+        return view.link(f"/executions/{target}")
     return ""
