@@ -404,6 +404,13 @@ class AwsBackend(StateQueries):
             "Amazon S3 keeps no list of the objects that it has reported. The starts show those that started."
         )
 
+    def engine_status(self) -> NotKnown:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return NotKnown(
+            "EventBridge and Step Functions replace the engine here: AWS starts the tasks and keeps their state. "
+            "Alarms and dead letters report failed starts."
+        )
+
     def dead_letters(self) -> dict[str, int]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return dead_letters.count_messages(self._resources, self.aws)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult
+from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
@@ -352,6 +353,10 @@ class Backend(Protocol):
 
     def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count | NotKnown:
         """Return the number of starts of the filter, counted up to ``limit``."""
+        ...
+
+    def engine_status(self) -> EngineStatus | NotKnown:
+        """Return the state of the engine that runs the tasks, its queue and its store."""
         ...
 
     def schedule_progress(self) -> Mapping[str, ScheduleProgress] | NotKnown:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from nightferry.dashboard.pages import compare, executions, help_page, now, preferences, runs, search
+from nightferry.dashboard.pages import compare, engine, executions, help_page, now, preferences, runs, search
 from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.execution import execution, map_items, state
@@ -54,6 +54,7 @@ PAGES = (
     Page("/triggers", triggers.show, "Triggers"),
     Page("/triggers/{name}", trigger.show),
     Page("/infrastructure", overview.show, "Infrastructure"),
+    Page("/engine", engine.show, "Engine"),
     Page("/infrastructure/check", overview.check, method="POST"),
     Page("/costs", costs.show, "Costs"),
     Page("/runs/{id}/stop", stop.show_run),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from nightferry.backend.freshness import Freshness
@@ -23,8 +23,8 @@ class Site:
 
     ``open_backend`` is called once per worker thread, because the local store is bound to its thread. With ``actions``
     False, the pages only read. Without ``author``, the backend names the person, by the credentials on AWS.
-    ``open_for_actions`` opens the backend for actions if the other one can only read. ``find_problems`` returns the
-    problems of the engine that runs in this process. ``freshness`` records how old the data of each response are.
+    ``open_for_actions`` opens the backend for actions if the other one can only read. ``freshness``
+    records how old the data of each response are.
     """
 
     def __init__(
@@ -37,7 +37,6 @@ class Site:
         author: str,
         actions: bool = True,
         open_for_actions: Callable[[], Backend] | None = None,
-        find_problems: Callable[[], Awaitable[dict[str, str]]] | None = None,
         freshness: Freshness | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -51,7 +50,6 @@ class Site:
         self.batches = Batches(lambda: self.backend_for_actions, project.catalog.privacy, self.clock)
         self.redactor = Redactor(project.catalog.privacy)
         self.open_streams = 0  # which only the event loop changes
-        self.find_problems = find_problems
         self.freshness = freshness or Freshness()
         self._open_backend = open_backend
         self._open_for_actions = open_for_actions or open_backend

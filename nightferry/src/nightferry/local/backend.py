@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from nightferry.audit.journal import ActionJournal
 from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
+from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.interface import (
     Capability,
     ExecutionSummary,
@@ -42,6 +43,7 @@ from nightferry.local.engine import engine, engine_lock
 from nightferry.local.engine.background import ensure_engine
 from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
+from nightferry.local.engine_status import read_engine_status
 from nightferry.local.processes.processes import kill_orphans
 from nightferry.local.runs import repeats, starts
 from nightferry.local.services import secrets
@@ -370,6 +372,10 @@ class LocalBackend(StateQueries):
     def seen_objects(self, trigger: str, *, before: Cursor | None = None, limit: int = 20) -> Page[SeenObject]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.seen_objects(trigger, before=before, limit=limit)
+
+    def engine_status(self) -> EngineStatus:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return read_engine_status(self._project, self._environment, self.store)
 
     def dead_letters(self) -> NotKnown:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -60,7 +60,6 @@ class RunningEngine:
     services: Services
     starter: Starter
     draining: bool = False
-    find_problems: Callable[[], Awaitable[dict[str, str]]] | None = None
 
     @property
     def store(self) -> Store:
@@ -147,7 +146,6 @@ async def _serve(
     engine.run_ended, engine.notices.on_failure = run_ended, failures.execution_failed
     starter.on_start = metrics.start_decided
     engine.components = await retry_while_locked(lambda: create_components(up))
-    up.find_problems = health.find_problems
     web = Server(create_app(up, create_routes(health, metrics)), handle_signals=False)
     engine_lock.write_address(project.state, up.address)
     _log.info(

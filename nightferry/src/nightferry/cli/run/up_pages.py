@@ -34,7 +34,6 @@ def create_app(up: RunningEngine, routes: Sequence[BaseRoute], announce: Callabl
         open_for_actions=lambda: LocalBackend(up.project, up.environment, up.services),
         author=current_user(),
         actions=not up.environment.production,
-        find_problems=up.find_problems,
     )
     announce(f"{up.address}/login?code={make_code(token)}")
     return app.create_app(site, routes)

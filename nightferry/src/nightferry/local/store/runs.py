@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from nightferry.backend.engine_status import QueuedTask
 from nightferry.backend.interface import TaskRun
 from nightferry.contract import ATTEMPT_VARIABLE, IDENTIFYING_VARIABLES
 from nightferry.local.store.file import StoreFile
@@ -124,9 +125,22 @@ class Runs(StoreFile):
         rows = self._db.execute("SELECT task, count(*) AS n FROM run WHERE status = 'QUEUED' GROUP BY task")
         return {row["task"]: row["n"] for row in rows}
 
+    def queued_tasks(self) -> list[QueuedTask]:
+        """Return the queued runs of each task, the longest queue first."""
+        rows = self._db.execute(
+            "SELECT task, count(*) AS number, min(created_at) AS oldest FROM run WHERE status = 'QUEUED'"
+            " GROUP BY task ORDER BY number DESC, task"
+        )
+        return [QueuedTask(row["task"], row["number"], parse_time(row["oldest"])) for row in rows]
+
+    def count_begun(self) -> int:
+        """Return the number of runs that were started and have not stopped."""
+        row = self._db.execute("SELECT count(*) FROM run WHERE status <> 'STOPPED' AND status <> 'QUEUED'").fetchone()
+        return int(row[0])
+
     def begun_runs(self) -> list[RunRecord]:
         """Return the runs that were started and have not stopped, oldest first."""
-        rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
+        rows = self._db.execute("SELECT * FROM run WHERE status <> 'STOPPED' AND status <> 'QUEUED' ORDER BY rowid")
         return [parse_run(row) for row in rows]
 
     def open_runs_in(self, execution: str) -> list[RunRecord]:
