@@ -133,10 +133,10 @@ def test_each_row_has_outcomes_that_add_up_and_links_to_as_many_records(client: 
     rows = page.xpath("//table[contains(@class, 'files')]/tbody/tr")
     assert len(rows) == 9
     for row in rows:
-        total = read_number(row.xpath(".//div[@class='account']/strong")[0].text)
-        assert sum(read_number(item.text) for item in row.xpath(".//ul[@class='outcomes']/li")) == total
+        total = read_number(row.xpath(".//div[@class='file-account']/strong")[0].text)
+        assert sum(read_number(item.text) for item in row.xpath(".//ul[@class='file-outcomes']/li")) == total
         widths = [float(width) for width in row.xpath(".//*[name()='svg']/*[name()='rect']/@width")]
-        assert len(widths) == len(row.xpath(".//ul[@class='outcomes']/li"))
+        assert len(widths) == len(row.xpath(".//ul[@class='file-outcomes']/li"))
         assert not widths or abs(sum(widths) - 240) < 0.5
         assert all(width >= 2 for width in widths)
         links = row.xpath(".//td[@data-label='Rejected']/a")
@@ -153,7 +153,7 @@ def follow_lines(client: httpx.Client, link: str) -> list[str]:
     found: list[str] = []
     while link:
         page = read(client.get(link.partition("#")[0]))
-        found += page.xpath("//table[@class='lines']/tbody/tr/td[1]/text()")
+        found += page.xpath("//table[@class='file-lines']/tbody/tr/td[1]/text()")
         link = next(iter(page.xpath("//nav[@aria-label='Rejected records']/a[@rel='next']/@href")), "")
     return found
 
@@ -166,11 +166,11 @@ def test_the_account_of_a_file_explains_its_reasons(client: httpx.Client, backen
     message = page.xpath("//textarea")[0].text
     assert "Of the 1,447 records of orders 1.csv, 450 were rejected (31 %)." in message
     assert "Please correct the dates." in message
-    for table in page.xpath("//table[@class='sums'][tfoot]"):
+    for table in page.xpath("//table[@class='file-sums'][tfoot]"):
         column = [read_number(cell.text) for cell in table.xpath("./tbody/tr/td[contains(@class, 'number')][1]")]
         assert sum(column) == read_number(table.xpath("./tfoot//td[@class='number']")[0].text)
     assert "cat rejected/'orders 1.csv'.rej" in text
-    assert "1 to 200 of 450" in text
+    assert "1 to 100 of 450" in text
     assert len(follow_lines(client, f"/local/files/{report.id}")) == 450
     assert page.xpath("//td[.='processed again']")
 
@@ -266,7 +266,7 @@ def test_the_share_is_compared_with_the_limit_and_the_usual_one(client: httpx.Cl
         add(backend.store, "usual.csv", counts={"created": 999, "rejected": 1})
     report = add(backend.store, "bad.csv", counts={"created": 96, "rejected": 4})
     text = " ".join(read(client.get(f"/local/files/{report.id}")).text_content().split())
-    assert "4 % limit 5 %, usually 0.1 % ▲ more than usual" in text
+    assert "4 % ▲ more than usuallimit 5 %, usually 0.1 %" in text
     assert "more than usual" not in read(client.get(f"/local/files/{backend.reports(limit=9)[3].id}")).text_content()
 
 

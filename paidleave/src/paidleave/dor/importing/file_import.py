@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry import JobFailed, ReasonCount, describe_error, get_logger
+from nightferry import JobFailed, NightferryError, ReasonCount, describe_error, get_logger
 from paidleave.db.import_log import import_log
 from paidleave.dor.importing import history, received
 from paidleave.dor.importing.failures import wrap_errors
@@ -125,7 +125,8 @@ class FileImport:
     def _report_failure(self, error: Exception) -> None:
         lines = self._lines
         counts = {"rejected": lines.rejected, "not_imported": lines.lines - lines.rejected}
-        self._report(counts, reasons=lines.reasons, failed=True, note=describe_error(error, short=True))
+        note = str(error) if isinstance(error, NightferryError) else describe_error(error, short=True)
+        self._report(counts, reasons=lines.reasons, failed=True, note=note)
 
     def _report(
         self, counts: Mapping[str, int], *, note: str, reasons: Sequence[ReasonCount] = (), failed: bool = False

@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry import JobFailed, ReasonCount, Run, background_task, get_logger, storage
+from nightferry import JobFailed, NightferryError, ReasonCount, Run, background_task, get_logger, storage
 from nightferry import describe_error as describe_failure
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
@@ -142,7 +142,8 @@ class Import:
             report, reference = self._import_rows(file, read)
         except Exception as error:
             counts = {"rejected": read.rejected, "not_imported": read.rows - read.rejected}
-            self._report(file, read, counts, failed=True, note=describe_failure(error, short=True))
+            note = str(error) if isinstance(error, NightferryError) else describe_failure(error, short=True)
+            self._report(file, read, counts, failed=True, note=note)
             raise
         written = {
             name: report[f"{name}_employees_count"] for name in ("created", "updated", "unmodified", "duplicate")

@@ -19,7 +19,7 @@ from nightferry.errors import UnknownName
 from nightferry.presentation.reports import count_by_day, describe_report, group_reasons, write_request
 
 _REPORT_ID = re.compile("[0-9a-f]{32}")
-_LINES_PER_PAGE = 200
+_LINES_PER_PAGE = 100
 _LINES_PER_DOWNLOAD = 100_000
 _LINES_AT_ONCE = 10_000
 _TREND_DAYS = 30
