@@ -9,7 +9,7 @@ from typing import Any
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, find_references, substitute
-from nightferry.contract import PARAMETER_PATH, is_secret
+from nightferry.contract import ENVIRONMENT_VARIABLE, PARAMETER_PATH, is_secret
 from nightferry.environments import toml_text
 from nightferry.environments.environment import Environment
 
@@ -48,6 +48,7 @@ def _iterate_given(
 ) -> Iterator[tuple[str, tuple[str | None, str]]]:
     """Yield the variables that the declarations give to the task. Later ones replace earlier ones."""
     written = _list_written(environment)
+    yield ENVIRONMENT_VARIABLE, (environment.name, "the environment's name")
     for variables, where in ((catalog.env, "the catalog"), (task.env, task.declared_in)):
         for variable, text in variables.items():
             value = substitute(text, lambda reference: _resolve(reference, environment))

@@ -16,7 +16,7 @@ from nightferry.catalog.declarations import Task
 from nightferry.costs.prices import find_prices
 from nightferry.costs.transitions import count_overlap_transitions, measure_definition
 from nightferry.dashboard.pages.catalog.state_lengths import StateHistories, StateLengths, compare, find_slowest
-from nightferry.dashboard.pages.catalog.success import count, format_instant
+from nightferry.dashboard.pages.catalog.success import count, format_instant, format_number
 from nightferry.dashboard.svg import columns
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
@@ -79,16 +79,14 @@ def _measure(execution: ExecutionSummary) -> float:
 
 
 def _draw(totals: list[float], failed: list[bool], workflow: str) -> Any:
-    title = (
-        f"Durations of the last {len(totals)} executions of {workflow}, the newest on the right; {sum(failed)} failed"
-    )
-    return columns.draw(totals, failed, max(totals), title)
+    title = f"Durations of the last {format_number(len(totals), 'execution')} of {workflow}, the newest on the right"
+    return columns.draw(totals, failed, max(totals), f"{title}; {sum(failed)} failed")
 
 
 def _describe(state: StateLengths, longest: float, usual: float | None) -> dict[str, Any]:
     failures = sum(state.failed)
     entered = sum(length is not None for length in state.lengths)
-    title = f"Durations of state {state.name} in {entered} executions, the newest on the right; {failures} failed"
+    title = f"Durations of state {state.name} in {format_number(entered, 'execution')}, the newest on the right"
     median = state.median
     return {
         "name": state.name,
@@ -98,7 +96,7 @@ def _describe(state: StateLengths, longest: float, usual: float | None) -> dict[
         "part": median / usual if median is not None and usual else None,
         "entered": entered,
         "failures": failures,
-        "chart": columns.draw(state.lengths, state.failed, longest, title),
+        "chart": columns.draw(state.lengths, state.failed, longest, f"{title}; {failures} failed"),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from nightferry.backend.queries import ExecutionFilter, judge_execution
-from nightferry.dashboard.pages.catalog.success import count, format_instant
+from nightferry.dashboard.pages.catalog.success import count, format_instant, format_number
 from nightferry.dashboard.pages.catalog.workflow import EXECUTIONS
 from nightferry.dashboard.svg import columns
 from nightferry.dashboard.view import View
@@ -36,7 +36,8 @@ def _describe(view: View, name: str) -> dict[str, Any]:
     lengths = [(one.stopped_at - one.started_at).total_seconds() for one in ended if one.stopped_at is not None]
     failed = [judge_execution(one.status) == "failed" for one in ended]
     good = [length for length, bad in zip(lengths, failed, strict=True) if not bad]
-    title = f"Durations of the last {len(ended)} executions of {name}, the newest on the right; {sum(failed)} failed"
+    number = format_number(len(ended), "execution")
+    title = f"Durations of the last {number} of {name}, the newest on the right; {sum(failed)} failed"
     return {
         "name": name,
         "description": view.catalog.workflows[name].description,
