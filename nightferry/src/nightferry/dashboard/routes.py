@@ -13,7 +13,7 @@ from nightferry.dashboard.pages.actions import activity, redrive, stop, test_not
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
 from nightferry.dashboard.pages.execution import execution, map_items, state
 from nightferry.dashboard.pages.files import file, files
-from nightferry.dashboard.pages.forms import batch, problems, run_task
+from nightferry.dashboard.pages.forms import backfill, batch, problems, run_task, start_workflow
 from nightferry.dashboard.pages.infrastructure import overview
 from nightferry.dashboard.pages.run import log, log_parts, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
@@ -69,6 +69,12 @@ PAGES = (
     Page("/tasks/{task}/run", run_task.send, method="POST"),
     Page("/runs/{id}/again", run_task.show_again),
     Page("/runs/{id}/again", run_task.send_again, method="POST"),
+    Page("/workflows/{workflow}/start", start_workflow.show),
+    Page("/workflows/{workflow}/start", start_workflow.send, method="POST"),
+    Page("/schedules/{name}/backfill", backfill.show_backfill),
+    Page("/schedules/{name}/backfill", backfill.backfill, method="POST"),
+    Page("/schedules/{name}/catch-up", backfill.show_catch_up),
+    Page("/schedules/{name}/catch-up", backfill.catch_up, method="POST"),
     Page("/problems/{key}/retry", problems.show_retry),
     Page("/problems/{key}/retry", problems.retry, method="POST"),
     Page("/batches/{id}", batch.show),

@@ -29,6 +29,10 @@ class InvalidRange(NightferryError):
     """The range of a backfill has no times, too many, or is not in the past. The message has the reason."""
 
 
+class NoTimes(InvalidRange):
+    """The schedule has no time in the range. The message has the command that shows the next ones."""
+
+
 @dataclass(frozen=True)
 class Bound:
     """One end of a range: the text that a person entered, and the name of its option or field for messages."""
@@ -71,7 +75,7 @@ def find_times(
     last = min(last, now - _RECENT)
     found = list(islice(list_fires(expression, zone, first, last, start=start, end=schedule.end), most + 1))
     if not found:
-        raise InvalidRange(
+        raise NoTimes(
             f"Schedule '{schedule.name}' ({text}, {schedule.timezone}) has no time from {begin.text} to {end.text}. "
             f"See: nightferry next {schedule.name} --at {format_scheduled_time(first)}"
         )
