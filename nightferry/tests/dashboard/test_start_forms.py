@@ -215,7 +215,8 @@ def test_missed_times_are_chosen_and_started(client: httpx.Client, backend: Loca
     assert found["result"] == "Of 2 times, 2 succeeded."
     assert values(check_html(client.get(url)))["time"] == times[2:]
     forged = format_scheduled_time(datetime.now(UTC) + timedelta(days=1))
-    response = client.post(url, data={**first, "time": [forged], "reason": "A test", "step": "act"})
+    again = {**values(check_html(client.get(url))), "time": [forged, times[0]], "reason": "A test", "step": "act"}
+    response = client.post(url, data=again)  # of a time in the future, and of one that was started
     assert response.status_code == 400
     assert backend.count_runs().number == 2
     assert client.get("/local/schedules/often/catch-up").status_code == 409
