@@ -8,7 +8,7 @@ from datetime import timedelta
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
-from nightferry.presentation.problems import find_problems
+from nightferry.presentation.problems.grouping import find_problems
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nightferry.backend.interface import Backend, Unreachable
 from nightferry.dashboard.batches import Batch, Order, Row
 from nightferry.errors import NightferryError
-from nightferry.presentation.problems import Retry
+from nightferry.presentation.problems.grouping import Retry
 
 MOST_CHECKED = 25
 """The number of retries that a preview checks where each check needs several calls of AWS."""

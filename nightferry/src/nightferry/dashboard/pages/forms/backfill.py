@@ -19,12 +19,12 @@ from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.contract import format_scheduled_time
 from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
 from nightferry.dashboard.batches import Order
-from nightferry.dashboard.declared_schedules import find_schedule
 from nightferry.dashboard.forms.backfill_batch import BackfillBatch
 from nightferry.dashboard.view import BadRequest, View
-from nightferry.errors import NightferryError
-from nightferry.presentation.backfill import BackfillTime
-from nightferry.presentation.schedule_times import Bound, NoTimes, find_times
+from nightferry.errors import NightferryError, UnknownName
+from nightferry.presentation.backfills.backfill import BackfillTime
+from nightferry.presentation.backfills.schedule_times import Bound, NoTimes, find_times
+from nightferry.presentation.schedules import read_schedules
 
 MOST_TIMES = 1_000
 MOST_CHOICES = 400  # of a catch-up: each is a field of its form
@@ -83,8 +83,11 @@ class _SchedulePage:
     def __init__(self, view: View, kind: Kind) -> None:
         self._view = view
         self._kind = kind
-        self._schedule = find_schedule(view.site, view.path["name"])
-        name = self._schedule.declared.name
+        name, declared = view.path["name"], view.catalog.schedules
+        if name not in declared:
+            raise UnknownName("schedule", name, declared)
+        now = view.site.clock.now()
+        (self._schedule,) = read_schedules(view.catalog, view.environment, view.backend, now, [name])
         self._title = f"Backfill {name}" if kind == "backfill" else f"Missed starts of {name}"
         self._template = "backfill.html" if kind == "backfill" else "catch_up.html"
 
@@ -135,7 +138,7 @@ class _SchedulePage:
     def _list(self, asked: Range) -> list[ListedTime]:
         """Return the times of the range with their starts. Raises InvalidRange."""
         view, declared = self._view, self._schedule.declared
-        first_seen, most = self._read_first_seen, MOST_TIMES if self._kind == "backfill" else MOST_CHOICES
+        first_seen, most = (lambda: self._schedule.start), MOST_TIMES if self._kind == "backfill" else MOST_CHOICES
         bounds = (Bound("From", self._localize(asked.begin)), Bound("To", self._localize(asked.end)))
         times = find_times(declared, view.environment, *bounds, first_seen, most)
         found = view.backend.find_scheduled(declared, times)
@@ -151,11 +154,6 @@ class _SchedulePage:
         if len(text.strip()) == len("2026-11-24") or time.tzinfo is not None:
             return text
         return time.replace(tzinfo=self._view.zone).astimezone(UTC).isoformat()
-
-    def _read_first_seen(self) -> datetime | None:
-        progress = self._view.backend.schedule_progress()
-        known = None if isinstance(progress, NotKnown) else progress.get(self._schedule.declared.name)
-        return None if known is None else known.first_seen
 
     def _read_notes(self, times: Sequence[datetime]) -> dict[datetime, str]:
         """Return why nothing was started for times, as far as the environment has recorded it."""

@@ -13,7 +13,7 @@ from nightferry.dashboard.batches import Order
 from nightferry.dashboard.forms.retry_batch import RetryBatch, check_retries
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import UnknownName
-from nightferry.presentation.problems import Problem, ProblemReport, find_problems, list_retries
+from nightferry.presentation.problems.grouping import Problem, ProblemReport, find_problems, list_retries
 
 _DEFAULT_PERIOD = timedelta(hours=24)
 _PER_PAGE = 50

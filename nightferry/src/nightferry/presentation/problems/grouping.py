@@ -17,7 +17,7 @@ from nightferry.backend.interface import Backend, ExecutionSummary, Refused, Tas
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.state_history import explain_cause
 from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
-from nightferry.presentation.normalized_messages import normalize_message
+from nightferry.presentation.problems.normalized_messages import normalize_message
 
 MOST_RUNS = 5_000
 """The number of failed runs that are examined, newest first."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.presentation.normalized_messages import EXAMINED, normalize_message
+from nightferry.presentation.problems.normalized_messages import EXAMINED, normalize_message
 from nightferry.testing.tiers import examples
 
 

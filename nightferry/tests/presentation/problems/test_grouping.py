@@ -16,8 +16,8 @@ from nightferry.contract import EXITED_REASON, StopCode
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.store.times import now
-from nightferry.presentation import problems
-from nightferry.presentation.problems import ProblemReport, find_problems, list_retries
+from nightferry.presentation.problems import grouping
+from nightferry.presentation.problems.grouping import ProblemReport, find_problems, list_retries
 from tests.local.toy import make_project
 
 
@@ -110,7 +110,7 @@ def test_steps_are_retried_with_their_execution(backend: LocalBackend) -> None:
 
 
 def test_a_report_says_that_it_stopped_at_its_limit(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problems, "MOST_RUNS", 3)
+    monkeypatch.setattr(grouping, "MOST_RUNS", 3)
     for n in range(4):
         fail(backend, f"{n:032x}", "hello")
         assert report(backend).runs_complete == (n < 3)

@@ -1,0 +1,1 @@
+"""Starts of a schedule for times that have passed: which times, and their progress."""
