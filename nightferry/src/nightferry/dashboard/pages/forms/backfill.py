@@ -1,6 +1,6 @@
 """The forms that start a schedule's target for past times: all of a range, or those at which nothing was started.
 
-The times are listed first. A time that has a start is left out, whoever made it. The starts are made in order, a
+The times are listed first. A time that has a start, also one by the schedule, is left out. The starts are made in order, a
 bounded number at once, and a page shows their progress.
 """
 
