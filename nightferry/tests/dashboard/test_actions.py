@@ -136,7 +136,13 @@ def test_no_page_acts_in_read_mode(night: Path, tmp_path: Path) -> None:
     run = next(run for run in site.backend.runs(limit=100) if run.task == "three")
     execution = next(one for one in site.backend.executions() if one.status == "FAILED")
     before = [site.backend.count_runs(), site.backend.count_executions()]
-    names = {"topic": next(iter(site.catalog.topics)), "task": "hello", "workflow": "fails", "schedule": "nightly"}
+    names = {
+        "topic": next(iter(site.catalog.topics)),
+        "task": "hello",
+        "workflow": "fails",
+        "name": "nightly",
+        "key": "x",
+    }
     for page in PAGES:
         if page.method == "POST" and page.path not in READING:
             id = execution.id if page.path.startswith("/executions") else run.id
