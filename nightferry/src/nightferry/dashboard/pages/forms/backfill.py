@@ -1,7 +1,7 @@
 """The forms that start a schedule's target for past times: all of a range, or those at which nothing was started.
 
-The times are listed first. A time that has a start, also one by the schedule, is left out. The starts are made in order,
-a bounded number at once, and a page shows their progress.
+The times are listed first. A time that has a start, also one by the schedule, is left out. The starts are made in
+order, a bounded number at once, and a page shows their progress.
 """
 
 from __future__ import annotations
