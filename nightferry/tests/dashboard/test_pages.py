@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -10,8 +11,11 @@ import httpx
 import pytest
 
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.dashboard.batches import Order
+from nightferry.dashboard.forms.retry_batch import RetryBatch
 from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.site import Site
+from nightferry.presentation.problems.grouping import find_problems
 from tests.dashboard.dashboards import check_html, make_client
 
 Samples = dict[str, list[str]]
@@ -30,6 +34,11 @@ def list_samples(site: Site) -> Samples:
     reports = backend.reports()
     failed = backend.executions(ExecutionFilter(outcome="failed"))[0]
     done = backend.executions(ExecutionFilter(workflow="marks"))[0]
+    now = site.clock.now()
+    problems = find_problems(backend, now - timedelta(days=1), now)
+    order = Order("retry-group", "group", "Retry 0 failures", "/problems", "anna", "The disk was full.")
+    batch = RetryBatch(order, [])
+    site.batches.start(batch)
     return {
         "/": ["/"],
         "/runs": [
@@ -69,6 +78,14 @@ def list_samples(site: Site) -> Samples:
         "/help": ["/help"],
         "/activity": ["/activity", "/activity?author=anna&action=stop", "/activity?id=hello&since=24h"],
         "/topics/{topic}/test": ["/topics/failures/test"],
+        "/problems": ["/problems", "/problems?since=1h", "/problems?since=2h&until=1h"],
+        "/problems/{key}/retry": [f"/problems/{one.key}/retry" for one in problems.problems],
+        "/tasks/{task}/run": [f"/tasks/{task}/run" for task in site.catalog.tasks],
+        "/runs/{id}/again": [f"/runs/{run.id}/again" for run in runs],
+        "/workflows/{workflow}/start": [f"/workflows/{workflow}/start" for workflow in site.catalog.workflows],
+        "/schedules/{name}/backfill": ["/schedules/nightly/backfill", "/schedules/nightly/backfill?from=3d&to=1h"],
+        "/schedules/{name}/catch-up": ["/schedules/nightly/catch-up", "/schedules/nightly/catch-up?since=3d"],
+        "/batches/{id}": [f"/batches/{batch.id}"],
         "/runs/{id}/stop": [f"/runs/{run.id}/stop" for run in runs[:3]],
         "/runs/{id}/redrive": [f"/runs/{run.id}/redrive" for run in runs],
         "/executions/{id}/stop": [f"/executions/{failed.id}/stop"],

@@ -80,7 +80,8 @@ class RetryBatch(Batch):
                 row.state, row.text = "failed", str(error)
                 continue
             row.state, row.path = "started", f"/{'runs' if retry.kind == 'task' else 'executions'}/{id}"
-        backend.detach()
+        if self.count("started"):
+            backend.detach()
 
     def describe(self) -> str:
         """Return the numbers of starts and refusals."""
