@@ -21,7 +21,7 @@ def draw_outcome_bar(account: Account) -> Markup:
             element("rect", x=x, y=0.0, width=width, height=_HEIGHT, class_=f"{segment.meaning} {segment.outcome}")
         )
         x += width
-    return picture(WIDTH, _HEIGHT, title or "no records", parts, class_="outcome-bar")
+    return picture(WIDTH, _HEIGHT, title or "no records", parts, class_="outcome-bar", stretch=True)
 
 
 def _divide(account: Account) -> list[float]:
