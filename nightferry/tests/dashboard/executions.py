@@ -59,7 +59,7 @@ def record(
         commands = [command for command in step.commands if isinstance(command, StartTask)]
         for command in commands:
             number += 1
-            run = f"{number:08x}aaaa"
+            run = f"{id}{number:04x}"
             execution.deliver(command.token, TaskStarted(), now)
             arn = f"arn:aws:ecs:local:0:task/local/{run}"
             execution.deliver(command.token, TaskSubmitted({"Tasks": [{"TaskArn": arn}]}), now)

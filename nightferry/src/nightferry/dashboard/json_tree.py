@@ -18,7 +18,7 @@ from nightferry.printable import make_printable
 
 _MOST_NODES = 600
 _MOST_MEMBERS = 100  # of one object or array
-_MOST_CHARACTERS = 2000  # of one text
+_MOST_CHARACTERS = 1000  # of one text
 _MOST_DEPTH = 40
 _OPEN_DEPTH, _OPEN_MEMBERS = 2, 25  # levels that are open at first, unless they are longer
 

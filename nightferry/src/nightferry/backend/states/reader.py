@@ -37,6 +37,7 @@ class _State:
     path: str
     visit: int
     exited_at: datetime | None = None
+    left: bool = False
     failed: bool = False
     error: str | None = None
     tries: list[Attempt] = field(default_factory=list)
@@ -202,11 +203,15 @@ class StateReader:
             state.failed, state.error = False, None
             state.end_attempt(event.timestamp, None)
         if kind.endswith("StateExited"):
-            state.exited_at = event.timestamp
+            state.exited_at, state.left = event.timestamp, True
             scope.state = None
 
     def _record_container(self, scope: _Scope, state: _State, event: HistoryEvent, details: dict[str, Any]) -> None:
         kind = event.type
+        if kind in ("MapStateFailed", "MapRunFailed", "ParallelStateFailed"):
+            state.failed, state.error = True, details.get("error") or (event.engine or {}).get("error") or state.error
+        elif kind.endswith(("StateStarted", "StateSucceeded")):
+            state.failed, state.error = False, None
         if kind.endswith(("StateStarted", "StateExited")):
             # After a retry, and after a caught failure, the branches that were stopped do not continue.
             for one in _iterate_within(scope):
@@ -280,4 +285,5 @@ def _to_value(state: _State) -> StateExecution:
         None if scope.items is None else scope.index,
         None if scope.items is None else scope.items.get_key(scope.index),
         tuple(state.tries),
+        state.left,
     )

@@ -33,7 +33,8 @@ class StateExecution:
     ``depth`` counts the Map and Parallel states around the state. ``attempts`` is 1 without a retry, and 0 if the state
     is not a Task; ``tries`` has their times. ``path`` names the state and those around it, as in ``each[1] / load``;
     ``visit`` counts the passes through the same path. ``index`` is the number of the item of the innermost Map around
-    the state, and ``key`` a redacted name of that item.
+    the state, and ``key`` a redacted name of that item. ``left`` is False for a state that is open or was stopped; a
+    state that failed was left if its failure was caught.
     """
 
     name: str
@@ -50,6 +51,7 @@ class StateExecution:
     index: int | None = None
     key: str | None = None
     tries: tuple[Attempt, ...] = ()
+    left: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _HEIGHT = 42.0
 _LEAST_WIDTH, _MOST_CHARACTERS = 120.0, 34
 _CHARACTER = 7.3  # the width of a character of a name
 _FRAME, _TITLE = 12.0, 40.0
-_MARGIN = 2.0
+_MARGIN = 16.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,4 @@ def _draw_node(node: Node, place: Place, inner: Sequence[_Measured]) -> list[Mar
 def _draw_edge(points: Sequence[Point], kind: str) -> Markup:
     (x, y), *others = points
     path = f"M{x:.1f} {y:.1f}" + "".join(f"L{px:.1f} {py:.1f}" for px, py in others)
-    before, (end_x, end_y) = points[-2], points[-1]
-    sideways = before[0] > end_x and before[1] == end_y
-    tip = "m6 -4l-6 4l6 4" if sideways else "m-4 -6l4 6l4 -6"
-    return element("path", d=path + tip, class_=f"edge {kind}")
+    return element("path", d=f"{path}m-4 -6l4 6l4 -6", class_=f"edge {kind}")

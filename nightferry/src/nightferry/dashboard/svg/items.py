@@ -31,7 +31,7 @@ def draw_counts(counts: Mapping[ItemStatus, int], title: str) -> Markup:
         width = _LEAST + room * count / total
         parts.append(element("rect", x=left, y=0, width=width, height=_BAR_HEIGHT, class_=f"item {status}"))
         left += width
-    return picture(_BAR_WIDTH, _BAR_HEIGHT, title, parts, class_="counts", stretch=True)
+    return picture(_BAR_WIDTH, _BAR_HEIGHT, title, parts, class_="item-counts", stretch=True)
 
 
 def count_per_cell(items: int) -> int:
@@ -56,7 +56,8 @@ def draw_strip(statuses: bytes, title: str) -> Markup:
         for status, found in zip(ITEM_STATUSES, pieces, strict=True)
         if found
     ]
-    return picture(min(max(len(cells), 1), COLUMNS), max(ceil(len(cells) / COLUMNS), 1), title, parts, class_="strip")
+    width, height = min(max(len(cells), 1), COLUMNS), max(ceil(len(cells) / COLUMNS), 1)
+    return picture(width, height, title, parts, class_="item-strip")
 
 
 def draw_histogram(succeeded: Sequence[float], failed: Sequence[float], title: str) -> Markup:

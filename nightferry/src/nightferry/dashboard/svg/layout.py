@@ -53,9 +53,11 @@ def lay_out(sizes: Mapping[Key, tuple[float, float]], edges: Sequence[tuple[Key,
     for number, edge in enumerate(edges):
         if number in loops:
             lane += _LANE
-            layout.lines.append(_draw_loop(layout.places[edge[0]], layout.places[edge[1]], lane))
+            bottom = _find_bottom(edge[0], rows, layout)
+            layout.lines.append(_draw_loop(layout.places[edge[0]], layout.places[edge[1]], bottom, lane))
         else:
-            layout.lines.append(_draw_line([layout.places[key] for key in passing[edge]]))
+            bottom = _find_bottom(edge[0], rows, layout)
+            layout.lines.append(_draw_line([layout.places[key] for key in passing[edge]], bottom))
     layout.width = lane + (_LANE if loops else 0)
     layout.places = {key: place for key, place in layout.places.items() if key in sizes}
     return layout
@@ -151,14 +153,32 @@ def _place(rows: Sequence[Sequence[Key]], sizes: Mapping[Key, tuple[float, float
     return layout
 
 
-def _draw_line(places: Sequence[Place]) -> list[Point]:
+def _find_bottom(key: Key, rows: Sequence[Sequence[Key]], layout: Layout) -> float:
+    """Return the lower end of a box's layer, to which a line goes straight down, because its boxes differ in height."""
+    row = next(row for row in rows if key in row)
+    return max(layout.places[other].y + layout.places[other].height for other in row)
+
+
+def _draw_line(places: Sequence[Place], bottom: float) -> list[Point]:
     first, *between, last = places
-    points = [(first.x + first.width / 2, first.y + first.height)]
+    middle = first.x + first.width / 2
+    points = [(middle, first.y + first.height)]
+    if bottom > points[0][1]:
+        points.append((middle, bottom))
     for place in between:
         points += [(place.x, place.y), (place.x, place.y + place.height)]
     return [*points, (last.x + last.width / 2, last.y)]
 
 
-def _draw_loop(start: Place, end: Place, lane: float) -> list[Point]:
-    from_y, to_y = start.y + start.height / 2 + 5, end.y + end.height / 2 - 5
-    return [(start.x + start.width, from_y), (lane, from_y), (lane, to_y), (end.x + end.width, to_y)]
+def _draw_loop(start: Place, end: Place, bottom: float, lane: float) -> list[Point]:
+    """Return the way below the start's layer, up a lane beside all boxes, and into the end from above."""
+    from_x, to_x = start.x + start.width / 2 + _LANE, end.x + end.width / 2 + _LANE
+    below, above = bottom + GAP_Y / 3, end.y - GAP_Y / 2
+    return [
+        (from_x, start.y + start.height),
+        (from_x, below),
+        (lane, below),
+        (lane, above),
+        (to_x, above),
+        (to_x, end.y),
+    ]

@@ -51,7 +51,7 @@ def show(view: View) -> Response:
     shown = _choose_rows(rows)
     scale = make_scale(shown, execution.started_at, execution.stopped_at or now)
     usual_length = usual.find_workflow(view.site, execution.workflow)
-    failed = _find_failed(states, execution)
+    failed = _find_failed(states)
     errors = backend.last_errors([runs[run] for state in failed for run in state.runs[-1:] if run in runs])
     everything = view.text("all") == "1"
     page = view.number("page", 1, 10_000)
@@ -108,12 +108,11 @@ def _choose_rows(rows: list[Row]) -> list[Row]:
     return [rows[n] for n in sorted(ranked[:_MOST_ROWS])]
 
 
-def _find_failed(states: Sequence[StateExecution], execution: WorkflowExecution) -> list[StateExecution]:
+def _find_failed(states: Sequence[StateExecution]) -> list[StateExecution]:
     """Return the jobs that failed, those whose failure ended the execution first. What contains them is left out."""
     failed = [state for state in states if state.failed]
     inner = [one for one in failed if not any(_is_within(other, one) for other in failed)]
-    ends = execution.stopped_at
-    return sorted(inner, key=lambda state: (state.exited_at != ends, state.type != "Task"))[:_MOST_FAILED]
+    return sorted(inner, key=lambda state: (state.left, state.type != "Task"))[:_MOST_FAILED]
 
 
 def _is_within(state: StateExecution, outer: StateExecution) -> bool:
@@ -132,12 +131,13 @@ def _try_redrive(
         return False, f"Whether a redrive is possible is not known. {error}"
     except NightferryError as error:
         return False, str(error)
-    failed = (state for state in states if state.failed and state.type not in ("Map", "Parallel"))
-    names = list(dict.fromkeys(state.path for state in failed))
+    failed = [state for state in states if state.failed and not state.left]
+    names = list(dict.fromkeys(state.path for state in failed if state.type not in ("Map", "Parallel")))
+    open_maps = {(state.path, state.visit) for state in failed}
     again = [
         f"{one.counts['failed'] + one.counts['stopped']:,} of {one.total:,} items of {one.path}"
-        for one in maps.values()
-        if one.total > LARGEST_MAP and one.counts["failed"] + one.counts["stopped"]
+        for key, one in maps.items()
+        if key in open_maps and one.total > LARGEST_MAP and one.counts["failed"] + one.counts["stopped"]
     ]
     kept = sum(1 for state in states if state.type == "Task" and not state.failed and state.exited_at is not None)
     where = ", ".join([*names[:5], *(["…"] if len(names) > 5 else []), *again]) or "the state that failed"
