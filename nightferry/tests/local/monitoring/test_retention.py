@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nightferry import Bucket, Catalog, Image
+from nightferry.backend.actions import Action, ActionResult
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.monitoring.retention import Retention
 from nightferry.local.monitoring.stored_results import remove_results
@@ -109,6 +110,14 @@ def test_notifications_and_starts_are_removed_by_age(store: Store) -> None:
     prune(store, EngineSettings())
     assert store.notifications() == []
     assert [start.due_at for start in store.starts()] == [NOW - timedelta(days=10), future]
+
+
+def test_the_record_of_actions_is_kept_longer_than_runs(store: Store) -> None:
+    for days in (399, 401):
+        store.add_action(Action(str(days), NOW - timedelta(days=days), "anna", "stop", "r", "It hangs.", "cli"))
+        store.add_action_result(ActionResult(str(days), NOW, False, "done", ("r",)))
+    assert prune(store, EngineSettings(keep_days=1)) == [1]
+    assert [action.id for action in store.actions()] == ["399"]
 
 
 def test_the_file_shrinks_after_pruning(store: Store) -> None:
