@@ -60,6 +60,17 @@ def test_prices_of_the_environment_and_unknown_ones(project: Path) -> None:
     assert "Unknown, and in no amount" in shown
 
 
+def test_without_aws_the_message_offers_the_runs_of_this_machine(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    refused = nightferry(project, *MONTH, "--env", "there")
+    assert refused.returncode == 126
+    assert "add --runs-of local to the command" in refused.stderr
+
+
 def test_a_text_that_is_not_a_month_is_an_error(project: Path) -> None:
     refused = nightferry(project, "costs", "--month", "soon")
     assert refused.returncode == 2

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nightferry.backend.interface import Refused, Unreachable
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
 from nightferry.cli.terminal.output import Terminal
@@ -71,7 +72,12 @@ def costs(
 def _observe(project: Project, environment: Environment, since: datetime, until: datetime) -> Observations:
     backend = open_backend(project, environment.name)
     deployed = environment.backend == "aws"
-    return observe(backend, project.catalog, environment.name, deployed, since, until)
+    try:
+        return observe(backend, project.catalog, environment.name, deployed, since, until)
+    except (Unreachable, Refused) as error:
+        raise Refused(
+            f"{error}\nTo estimate from the runs of this machine instead, add --runs-of local to the command."
+        ) from None
 
 
 def _print(console: Console, estimate: Estimate) -> None:
