@@ -248,6 +248,13 @@ def test_filters_and_pages_of_the_list(client: httpx.Client, backend: Backend) -
         check_html(response)
 
 
+def test_a_search_finds_a_file_by_a_part_of_its_name(client: httpx.Client, backend: Backend) -> None:
+    report = add(backend.store, "in/Orders 7.csv")
+    page = read(client.get("/local/search", params={"q": "orders 7"}))
+    assert page.xpath("//table[contains(@class, 'files')]//a[@class='row']/@href") == [f"/local/files/{report.id}"]
+    assert "Nothing found" in read(client.get("/local/search", params={"q": "orders 8"})).text_content()
+
+
 def test_a_failed_file_and_an_unknown_kind_are_shown(client: httpx.Client, backend: Backend) -> None:
     add(backend.store, "a.csv", counts={}, failed=True, note="a.csv is empty. Send it again.")
     add(backend.store, "b.csv", kind="unknown", counts={"lost": 3})

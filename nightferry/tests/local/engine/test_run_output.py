@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from nightferry.backend import RecordsUnreachable, ReportFilter
 from nightferry.backend.interface import RunRequest, TaskRun
+from nightferry.contract import ReasonCount
 from nightferry.environments.project import Project
+from nightferry.errors import UnknownName
 from nightferry.job.leases import Lease
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.local.backend import LocalBackend
@@ -30,7 +33,7 @@ from tests.module_names import module_name
 
 JOB = """
 import os, subprocess, sys, time
-from nightferry.job import JobSettings, Run, background_task
+from nightferry.job import JobSettings, ReasonCount, Run, background_task
 
 class JobOfTestSettings(JobSettings):
     '''No settings.'''
@@ -45,6 +48,10 @@ def main(settings: JobOfTestSettings, run: Run) -> dict[str, int]:
         except OSError:
             pass
     assert "NIGHTFERRY_EVENTS" not in os.environ
+    reasons = [ReasonCount("invalid date", 1, "day")]
+    for subject in ("a.csv", "../b c.csv"):
+        run.report("orders", subject, {"created": 2, "rejected": 1}, total=3, reasons=reasons, reference=7)
+    os.write(1, b'{"message": "x", "event": "report", "kind": "orders", "subject": "c", "total": 0, "counts": []}\\n')
     return {"rows": 3}
 """
 EXITED = "Essential container in task exited"
@@ -90,6 +97,21 @@ def test_a_job_cannot_forge_its_reason_or_result(backend: LocalBackend) -> None:
     assert end is not None
     assert end["exit_code"] == 0
     assert end["peak_memory_bytes"] > 10**6
+
+
+def test_the_reports_of_a_job_are_stored_and_cannot_be_forged_by_its_output(backend: LocalBackend) -> None:
+    ended = run(backend, "job")
+    reports = backend.reports(ReportFilter(run=ended.id))
+    assert [report.subject for report in reports] == ["../b c.csv", "a.csv"]
+    for report in reports:
+        assert backend.report(report.id) == report
+        assert (report.kind, report.task, report.total, report.reference) == ("orders", "job", 3, 7)
+        assert report.counts == {"created": 2, "rejected": 1}
+        assert report.reasons == (ReasonCount("invalid date", 1, "day"),)
+        with pytest.raises(RecordsUnreachable, match="declares no query for the rejected records of 'orders'"):
+            backend.rejected_records(report)
+    with pytest.raises(UnknownName):
+        backend.report("0" * 32)
 
 
 def test_the_status_of_a_skipped_run_has_the_reason(backend: LocalBackend, project: Project) -> None:

@@ -1,4 +1,4 @@
-"""Find a run, an execution, a task or a workflow by its ID or name."""
+"""Find a run, an execution, a task, a workflow or a processed file by its ID or name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from nightferry.backend.interface import Refused, Unreachable
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.reports import ReportFilter
+from nightferry.dashboard.pages.files.files import describe_rows
 from nightferry.dashboard.view import ID, View
 from nightferry.errors import NightferryError
 
@@ -30,6 +32,7 @@ def show(view: View) -> Response:
         q=text,
         runs=[view.shown_run(run) for run in runs],
         executions=list(executions),
+        files=describe_rows(view, view.backend.reports(ReportFilter(text=text), limit=_SHOWN) if text else ()),
         tasks=[name for name in sorted(view.catalog.tasks) if text and text.lower() in name],
         workflows=[name for name in sorted(view.catalog.workflows) if text and text.lower() in name],
         now=view.site.clock.now(),
