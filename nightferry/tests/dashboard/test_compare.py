@@ -24,7 +24,7 @@ def test_runs_are_compared_and_swapped(night_client: httpx.Client, night_site: S
     response = night_client.get("/local/compare", params={"a": green.id, "b": failed.id})
     rows = list_rows(response)
     assert rows["COLOR"] == ["green", "–", ""]
-    assert rows["exit code"] == ["0", "1", "+1"]
+    assert rows["exit code"] == ["0", "1", ""]
     assert rows["arguments"][0] == "–"
     assert "task" not in rows
     (swap,) = check_html(response).xpath("//a[starts-with(., 'Swap')]/@href")
@@ -39,6 +39,7 @@ def test_executions_are_compared_by_their_states(night_client: httpx.Client, nig
     rows = list_rows(night_client.get("/local/compare", params={"a": fails.id, "b": marks.id}))
     assert rows["workflow"] == ["fails", "marks", ""]
     assert rows["three: passes"] == ["1", "–", ""]
+    assert rows["cause"][0] == "Task three ended with exit code 3."
     assert rows["status"] == ["FAILED", "SUCCEEDED", ""]
     assert "No differences" in night_client.get("/local/compare", params={"a": fails.id, "b": fails.id}).text
 

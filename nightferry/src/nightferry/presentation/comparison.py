@@ -14,6 +14,7 @@ from typing import Any
 
 from nightferry.backend.interface import StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.reports import Report
+from nightferry.backend.state_history import explain_cause
 from nightferry.presentation.durations import format_duration
 
 MOST_DIFFERENCES = 200
@@ -97,7 +98,7 @@ def _describe_outcome(run: TaskRun) -> dict[str, Value]:
     return {
         "task": run.task,
         "status": run.status,
-        "exit code": run.exit_code,
+        "exit code": None if run.exit_code is None else str(run.exit_code),
         "reason": run.reason,
         "started by": run.started_by or None,
         "attempt": str(run.attempt),
@@ -130,7 +131,7 @@ def _describe_execution(execution: WorkflowExecution) -> dict[str, Value]:
         "workflow": execution.workflow,
         "status": execution.status,
         "error": execution.error,
-        "cause": execution.cause,
+        "cause": execution.cause and explain_cause(execution.cause),
         "started by": execution.started_by or None,
     }
 
@@ -149,7 +150,7 @@ def _count_states(states: Iterable[StateExecution]) -> dict[str, Value]:
         counts[f"{state.name}: passes"] += 1
         counts[f"{state.name}: failed passes"] += state.failed
         counts[f"{state.name}: retries"] += max(state.attempts - 1, 0)
-    return dict(counts)
+    return {name: number for name, number in counts.items() if number}
 
 
 def _count_reports(reports: Iterable[Report]) -> dict[str, Value]:
