@@ -44,7 +44,10 @@ _CAUSE = format_replacement("|").split("|")
 _RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2.0}]
 
 # Names that no step of a builder has.
-_SETTLE, _CHECK, _DECIDE, _ACT = (f"overlap: {name}" for name in ("settle", "list executions", "decide", "act"))
+STATE_PREFIX = "overlap: "
+"""The names of the states that apply the policy begin so."""
+
+_SETTLE, _CHECK, _DECIDE, _ACT = (f"{STATE_PREFIX}{name}" for name in ("settle", "list executions", "decide", "act"))
 
 
 def apply_policy(workflow: Workflow) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nightferry.backend.queries import RunFilter
 from nightferry.backend.state_history import explain_cause
 from nightferry.backend.states.values import MapSummary
 from nightferry.dashboard import json_tree
-from nightferry.dashboard.pages.execution.graph import build_graph
+from nightferry.dashboard.pages.execution.graph import build_graph, is_plumbing
 from nightferry.dashboard.pages.execution.timeline import LARGEST_MAP, Row, judge_state, make_rows, make_scale
 from nightferry.dashboard.pages.execution.usual import UsualLengths
 from nightferry.dashboard.rendering import STATUSES, judge
@@ -47,7 +47,8 @@ def show(view: View) -> Response:
     runs = {run.id: view.shown_run(run) for run in found}
     now, ended = view.site.clock.now(), execution.stopped_at is not None
     usual = UsualLengths.of(view.site)
-    rows = make_rows(states, maps, runs, partial(usual.find_task, view.site), ended=ended, now=now)
+    work = [state for state in states if state.failed or not is_plumbing(state.name, state.type)]
+    rows = make_rows(work, maps, runs, partial(usual.find_task, view.site), ended=ended, now=now)
     shown = _choose_rows(rows)
     scale = make_scale(shown, execution.started_at, execution.stopped_at or now)
     usual_length = usual.find_workflow(view.site, execution.workflow)
@@ -97,7 +98,7 @@ def show(view: View) -> Response:
 
 
 def _is_listed(state: StateExecution) -> bool:
-    return state.type not in ("Pass", "Choice", "Succeed") or state.failed
+    return state.failed or not (is_plumbing(state.name, state.type) or state.type == "Succeed")
 
 
 def _choose_rows(rows: list[Row]) -> list[Row]:

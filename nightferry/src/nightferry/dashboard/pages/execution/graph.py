@@ -1,7 +1,7 @@
 """The graph of a definition with the states of an execution. Without ``everything``, the plumbing is left out.
 
-The plumbing are Pass states, and Choice states that always lead to the same state. States that only a Catch reaches are
-one lane.
+The plumbing are Pass states, Choice states that always lead to the same state, and the states that apply the overlap
+policy on AWS. States that only a Catch reaches are one lane.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nightferry.dashboard.svg.graph import Graph, Node
+from nightferry.terraform.overlap import STATE_PREFIX
 
 Describe = Callable[[str, str], tuple[str, str, str]]
 """A function that returns the status, its glyph and a note for the name and type of a state."""
@@ -32,6 +33,11 @@ def build_graph(program: Program, describe: Describe, *, everything: bool = Fals
         tuple(_list_edges(shown, states, everything)),
         tuple(_make_node(name, states[name], describe, everything) for name in caught),
     )
+
+
+def is_plumbing(name: str, kind: str) -> bool:
+    """Return True for a state that does no work of the workflow; a Choice may be one."""
+    return kind in ("Pass", "Choice") or name.startswith(STATE_PREFIX)
 
 
 def _make_node(name: str, state: Mapping[str, Any], describe: Describe, everything: bool) -> Node:
@@ -71,9 +77,11 @@ def _reach(start: list[str], states: Mapping[str, Any], *, catches: bool) -> lis
 
 def _select(states: Mapping[str, Any], normal: list[str], describe: Describe) -> list[str]:
     """Return the states that are shown: all but the plumbing. What failed is always shown."""
-    plumbing = {name for name in normal if states[name].get("Type") in ("Pass", "Choice")}
+    plumbing = {name for name in normal if is_plumbing(name, str(states[name].get("Type")))}
     plumbing -= {name for name in plumbing if describe(name, str(states[name].get("Type")))[0] == "failed"}
     for name in normal:
+        if name.startswith(STATE_PREFIX):
+            continue
         if name in plumbing and states[name].get("Type") == "Choice" and len(set(_pass(name, states, plumbing))) > 1:
             plumbing.discard(name)
     return [name for name in normal if name not in plumbing] or normal
