@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.dashboard.assets import Asset
 from nightferry.dashboard.batches import Order
 from nightferry.dashboard.forms.retry_batch import RetryBatch
 from nightferry.dashboard.routes import PAGES
@@ -246,6 +247,12 @@ def test_no_template_switches_escaping_off() -> None:
         text = file.read_text(encoding="utf-8")
         for forbidden in ("|safe", "| safe", "autoescape", "style=", "<style", " onclick", " onload", "<script>"):
             assert forbidden not in text, f"{file.name} has {forbidden}"
+
+
+def test_redaction_leaves_the_addresses_of_assets(strict_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "/static/123456789012345a.css"
+    monkeypatch.setattr("nightferry.dashboard.app.read_asset", lambda kind: Asset(name + kind, b"", "text/css"))
+    assert f'href="{name}css"' in make_client(strict_site).get("/local/help").text
 
 
 def test_the_scripts_stay_small() -> None:

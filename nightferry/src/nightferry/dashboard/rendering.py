@@ -62,8 +62,9 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        written = {kind: Markup("{}").format(path) for kind, path in assets.items()}  # digits are not redacted
         self._environment.globals.update(
-            assets=assets, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
+            assets=written, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
             duration=render_duration,
             judge=judge, number=format_number, percent=format_share, describe_end=describe_end,
             explain_cause=explain_cause,
