@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightferry import Task
+from nightferry.environments import Project
 from paidleave.catalog import catalog
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
@@ -31,3 +32,14 @@ def test_loading_the_catalog_imports_no_library_of_a_job() -> None:
     program = "import sys, paidleave.catalog; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not set(HEAVY) & set(loaded)
+
+
+def test_tasks_that_lose_disclose_or_move_data_need_a_confirmation_by_hand() -> None:
+    confirmed = {task.name for task in catalog.tasks.values() if task.by_hand == "confirm"}
+    assert confirmed == {"db-migrate-down", "execute-sql", "sftp-tool", "fineos-bucket-tool"}
+
+
+def test_only_production_makes_its_dashboard_read_only() -> None:
+    project = Project.find(Path(__file__).parents[1])
+    production = [name for name in ("local", "test", "stage", "prod") if project.environment(name).production]
+    assert production == ["prod"]

@@ -21,6 +21,7 @@ from nightferry.dashboard.site import Site
 from nightferry.dashboard.submissions import MOST_PER_MINUTE, Submissions
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
+from nightferry.local.backend import LocalBackend
 from tests.dashboard.dashboards import check_html, make_client, make_site
 from tests.dashboard.night import copy_night
 
@@ -333,3 +334,21 @@ def test_hostile_texts_in_actions_are_shown_as_text(site: Site, acting: tuple[Ac
 def test_an_action_without_a_result_says_that_it_may_have_happened(site: Site, client: httpx.Client) -> None:
     site.backend.add_action(Action("a", site.clock.now(), "anna", "run", "hello", "", "cli"))
     assert "The action may have happened" in client.get("/local/activity").text
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_are_shown_with_a_store_that_pages_cannot_change(failed_night: Path, name: ActionName) -> None:
+    writing = make_site(failed_night)
+    project, environment = writing.project, writing.environment
+    site = Site(
+        project,
+        environment,
+        writing.access,
+        lambda: LocalBackend(project, environment, read_only=True),
+        open_for_actions=lambda: LocalBackend(project, environment),
+        author="anna",
+    )
+    client, path = make_client(site), find_targets(writing)[name]
+    assert check_html(client.get(path)).xpath("//section[@class='effects']//li")
+    assert client.post(path, data=REASON).status_code == 303
+    assert client.get("/local/activity.json").json()["actions"][0]["action"] == name

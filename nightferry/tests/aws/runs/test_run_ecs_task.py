@@ -249,7 +249,7 @@ def test_ctrl_c_can_stop_the_task(root: Path, aws: FakeFargate) -> None:
     terminal.type("s\n")
     assert terminal.end() == 143
     assert "Requested the stop of the task" in terminal.seen
-    assert aws.model(aws.run_ids("slow")[0]).stopped_reason == "Stopped from the terminal."
+    assert aws.model(aws.run_ids("slow")[0]).stopped_reason.startswith("Stopped from the terminal. (by ")
 
 
 def test_ctrl_c_can_leave_the_task_running_and_attach_follows_it(root: Path, aws: FakeFargate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_ctrl_c_stops_the_task(root: Path) -> None:
     assert process.returncode == 143
     assert "Traceback" not in err
     [run] = backend.runs()
-    assert run.reason == "Stopped from the terminal."
+    assert run.reason == f"Stopped from the terminal. (by {getpass.getuser()})"
 
 
 def test_a_detached_run_continues_and_its_log_can_be_followed(root: Path) -> None:

@@ -30,6 +30,7 @@ def tasks(env: OptionalEnv = None, as_json: AsJson = False) -> None:
                     "memory": task.size.memory,
                     "time_limit": task.time_limit.total_seconds(),
                     "overlap": task.overlap,
+                    "by_hand": task.by_hand,
                     "env": dict(task.env),
                     "secrets": {variable: secret.name for variable, secret in task.secrets.items()},
                     "declared_in": task.declared_in,

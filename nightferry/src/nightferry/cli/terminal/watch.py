@@ -165,7 +165,7 @@ class _Loop:
                 case _:
                     return
         self._stop_requested = True
-        watcher.backend.stop(watcher.id, "Stopped from the terminal.")
+        watcher.backend.stop(watcher.id, "Stopped from the terminal.", watcher.backend.author())
 
     def _prompt(self) -> str:
         """Return the user's choice: stop, leave or watch."""

@@ -55,6 +55,7 @@ def show(view: View) -> Response:
         "task": task.name, "description": task.description, "declared_in": task.declared_in,
         "command": list(task.command), "cpu": task.size.cpu, "memory": task.size.memory, "scratch": task.scratch,
         "time_limit_seconds": task.time_limit.total_seconds(), "overlap": task.overlap,
+        "by_hand": task.by_hand,
     }  # fmt: skip
     return view.page(
         "task.html",
