@@ -15,7 +15,7 @@ from lxml import html as lxml_html
 
 from nightferry.backend.log_windows import LEVELS
 from nightferry.contract import LogEvent
-from nightferry.dashboard.pages.run import log_parts
+from nightferry.dashboard.pages.run import log_download, log_follow
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.streaming import MAX_STREAMS
 from nightferry.local.backend import LocalBackend
@@ -297,7 +297,7 @@ def test_downloads_are_plain_text(backend: LocalBackend, client: httpx.Client) -
 def test_a_download_takes_constant_memory(
     backend: LocalBackend, project_root: Path, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_parts, "_LINES", 200)
+    monkeypatch.setattr(log_download, "_LINES", 200)
     sizes = {"a" * 32: 600, "b" * 32: 600, "c" * 32: 3000}  # the first one fills caches
     for id, lines in sizes.items():
         write_run(backend, ["y" * 1000] * lines, id=id)
@@ -332,7 +332,7 @@ def read_events(text: str) -> list[dict[str, str]]:
 def test_a_stream_has_every_row_once_and_ends_with_the_run(
     backend: LocalBackend, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_parts, "_ROWS", 7)
+    monkeypatch.setattr(log_follow, "_ROWS", 7)
     write_run(backend, [*HOSTILE, *(f"line {n}" for n in range(50))], exit_code=0)
     response = client.get(f"/local/runs/{RUN}/log/stream", headers={"Accept-Encoding": "gzip"})
     assert response.headers["content-type"].startswith("text/event-stream")

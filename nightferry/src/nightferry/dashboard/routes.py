@@ -15,7 +15,7 @@ from nightferry.dashboard.pages.execution import execution, map_items, state
 from nightferry.dashboard.pages.files import file, files
 from nightferry.dashboard.pages.forms import backfill, batch, problems, run_task, start_workflow
 from nightferry.dashboard.pages.infrastructure import overview
-from nightferry.dashboard.pages.run import log, log_parts, summary
+from nightferry.dashboard.pages.run import log, log_download, log_follow, summary
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
@@ -39,8 +39,8 @@ PAGES = (
     Page("/runs", runs.show, "Runs"),
     Page("/runs/{id}", summary.show),
     Page("/runs/{id}/log", log.show),
-    Page("/runs/{id}/log.txt", log_parts.download_lines),
-    Page("/runs/{id}/log/stream", log_parts.follow),
+    Page("/runs/{id}/log.txt", log_download.show),
+    Page("/runs/{id}/log/stream", log_follow.follow),
     Page("/executions", executions.show, "Executions"),
     Page("/executions/{id}", execution.show),
     Page("/executions/{id}/state/{path:path}", state.show),

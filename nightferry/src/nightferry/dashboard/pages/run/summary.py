@@ -13,13 +13,13 @@ from starlette.responses import Response
 from nightferry.backend.interface import Refused, TaskRun
 from nightferry.backend.log_lines import parse_line, read_level
 from nightferry.backend.log_windows import LogLine
-from nightferry.backend.queries import Cursor, RunFilter, judge_run
+from nightferry.backend.queries import RunFilter, judge_run
 from nightferry.backend.reports import ReportFilter
 from nightferry.contract import LogEvent
 from nightferry.dashboard.pages.run.ends import advise, explain_exit
 from nightferry.dashboard.pages.run.log import find_run
 from nightferry.dashboard.pages.run.log_rows import LogRows, format_place
-from nightferry.dashboard.pages.run.usual_durations import expect_end, find_usual_duration
+from nightferry.dashboard.pages.run.usual_durations import expect_end, find_earlier_runs, find_usual_duration
 from nightferry.dashboard.view import View
 from nightferry.presentation.inputs import describe_run, format_inputs
 from nightferry.presentation.progress import is_progress
@@ -83,14 +83,12 @@ def describe_memory(run: TaskRun, tail: Tail, size: int | None) -> str | None:
     return f"{used} of {memory:,} MiB ({peak / _MIB / memory:.0%})" if memory else used
 
 
-def find_neighbors(view: View, run: TaskRun) -> tuple[TaskRun | None, TaskRun | None]:
-    """Return the runs of the same task before and after a run; the one after only within a period."""
-    before = view.backend.runs(RunFilter(task=run.task), before=Cursor(run.created_at, run.id), limit=1)
+def find_next(view: View, run: TaskRun) -> TaskRun | None:
+    """Return the next run of the same task within a period; None also if the period has very many runs."""
     wanted = RunFilter(task=run.task, since=run.created_at, until=run.created_at + _NEXT_PERIOD)
-    after = view.backend.runs(wanted, limit=500)
-    place = (run.created_at, run.id)
-    later = [one for one in after if (one.created_at, one.id) > place] if after.next is None else []
-    return next(iter(before), None), later[-1] if later else None
+    runs = view.backend.runs(wanted, limit=500)
+    later = [one for one in runs if (one.created_at, one.id) > (run.created_at, run.id)]
+    return later[-1] if later and runs.next is None else None
 
 
 def show(view: View) -> Response:
@@ -98,7 +96,8 @@ def show(view: View) -> Response:
     run = find_run(view)
     task = view.catalog.tasks.get(run.task)
     tail = read_tail(view, run)
-    usual = find_usual_duration(view.backend, run)
+    earlier = find_earlier_runs(view.backend, run)
+    usual = find_usual_duration(earlier)
     now = view.site.clock.now()
     took = None if run.started_at is None else ((run.stopped_at or now) - run.started_at).total_seconds()
     is_alone = run.execution is None
@@ -111,7 +110,6 @@ def show(view: View) -> Response:
                           "usual": None if usual is None else asdict(usual), "progress": tail.progress,
                           "end": tail.ended, "reports": [asdict(report) for report in reports]})  # fmt: skip
     shown = view.shown_run(run)
-    previous, following = find_neighbors(view, run)
     rows = LogRows(view.site.redactor, view.zone, at=format_place(tail.error) if tail.error else "",
                    page=view.link(f"/runs/{run.id}/log"))  # fmt: skip
     return view.page(
@@ -133,10 +131,10 @@ def show(view: View) -> Response:
         result=None if result is None else json.dumps(view.shown(result), ensure_ascii=False, indent=2),
         actions=list(_list_actions(view, run, is_repeated=repeated_by is not None)),
         reports=list(reports),
-        previous=previous,
-        following=following,
+        previous=next(iter(earlier), None),
+        following=find_next(view, run),
         repeated_by=repeated_by,
-        next_attempt=view.backend.find_planned_retry(run.id) if failed and is_alone else None,
+        next_attempt=view.backend.find_planned_retry(run.id) if failed and is_alone and task and task.retry else None,
         attempts=None if task is None or task.retry is None else task.retry.attempts + 1,
         now=now,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,15 +30,19 @@ class UsualDuration:
         return "longer than usual" if seconds > 1.5 * self.median and seconds - self.median > 5 else "as usual"
 
 
-def find_usual_duration(backend: Backend, run: TaskRun) -> UsualDuration | None:
-    """Return how long the successful runs of the task took before this run; None with too few of them."""
-    wanted = RunFilter(task=run.task, outcome="succeeded", since=run.created_at - _PERIOD)
-    earlier = backend.runs(wanted, before=Cursor(run.created_at, run.id), limit=_RUNS)
+def find_earlier_runs(backend: Backend, run: TaskRun) -> Sequence[TaskRun]:
+    """Return the runs of the task before a run, newest first, as far as they show its usual duration."""
+    wanted = RunFilter(task=run.task, since=run.created_at - _PERIOD)
+    return backend.runs(wanted, before=Cursor(run.created_at, run.id), limit=_RUNS)
+
+
+def find_usual_duration(earlier: Sequence[TaskRun]) -> UsualDuration | None:
+    """Return how long the successful ones of the runs took; None with too few of them."""
     return measure_usual(
         [
             (one.stopped_at - one.started_at).total_seconds()
             for one in earlier
-            if one.started_at is not None and one.stopped_at is not None
+            if one.succeeded and one.started_at is not None and one.stopped_at is not None
         ]
     )
 

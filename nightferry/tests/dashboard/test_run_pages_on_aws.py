@@ -1,0 +1,140 @@
+"""The pages of a run and its log on AWS: what CloudWatch does not know is said, and each page takes few calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from nightferry.aws.backend import AwsBackend
+from nightferry.aws.session import Aws
+from nightferry.backend.interface import RunRequest
+from nightferry.dashboard.access import Access
+from nightferry.dashboard.pages.run import log_follow
+from nightferry.dashboard.site import Site
+from nightferry.environments.project import Project
+from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
+from tests.aws.project import make_aws_project
+from tests.dashboard.dashboards import PORT, TOKEN, check_html, make_client
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.find(make_aws_project(tmp_path / "a project"))
+
+
+@pytest.fixture
+def fargate(project: Project, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFargate]:
+    with FakeFargate(project, "test", clock) as fake:
+        for name, value in fake.variables.items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+@pytest.fixture
+def site(project: Project, fargate: FakeFargate, clock: FakeClock) -> Site:
+    assert fargate.url
+    environment = project.environment("test")
+    assert environment.aws is not None
+    aws = Aws(environment.aws.region, environment.aws.account, attempts=1)
+    return Site(
+        project,
+        environment,
+        Access.on_loopback(TOKEN, PORT),
+        lambda: AwsBackend(project, environment, clock=clock, aws=aws),
+        author="anna",
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[httpx.Client]:
+    client = make_client(site)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def run(site: Site, fargate: FakeFargate, clock: FakeClock) -> str:
+    """Return the ID of a failed run with 2,500 lines, of which the last but one is an error."""
+    texts = [json.dumps({"level": "INFO", "message": f"line {n}"}) for n in range(2498)]
+    texts += [json.dumps({"level": "ERROR", "message": "the disk is full"}), "after the error"]
+    lines = [ScriptedLine(1 + n / 100, text) for n, text in enumerate(texts)]
+    fargate.script("three", TaskScript(lines=lines, stopped=60, exit_code=3))
+    id = site.backend.run_task(RunRequest("three", started_by="anna"))
+    clock.sleep(120)
+    return id
+
+
+def test_a_run_on_aws_shows_its_last_error_and_its_place_in_the_console(
+    client: httpx.Client, run: str, fargate: FakeFargate
+) -> None:
+    fargate.calls.clear()
+    page = check_html(client.get(f"/test/runs/{run}"))
+    assert len(fargate.calls) <= 30, fargate.calls
+    fargate.calls.clear()
+    assert client.get(f"/test/runs/{run}").status_code == 200
+    assert len(fargate.calls) <= 20, "periods that have ended are read once"
+    assert page.xpath("//li[@aria-current]/b")[0].text_content() == "ERROR"
+    assert "the disk is full" in page.xpath("//ol[@class='log']")[0].text_content()
+    assert [link for link in page.xpath("//a/@href") if link.startswith("https://") and "console.aws" in link]
+
+
+def test_the_log_on_aws_has_places_instead_of_numbers(client: httpx.Client, run: str, fargate: FakeFargate) -> None:
+    page = check_html(client.get(f"/test/runs/{run}/log"))
+    assert len(page.xpath("//ol/li[a]")) == 22
+    [at] = page.xpath("//li[@aria-current]")
+    assert at.get("id").startswith("p")
+    assert "not known here" in page.xpath("//p[@class='counts']")[0].text_content()
+    fargate.calls.clear()
+    end = check_html(client.get(f"/test/runs/{run}/log?at=end"))
+    assert fargate.calls.count("FilterLogEvents") == 1
+    texts = [row.text_content().split(" ", 2)[2] for row in end.xpath("//ol/li[a]")]
+    while earlier := end.xpath("//a[@rel='prev']/@href"):
+        end = check_html(client.get(earlier[0]))
+        texts[:0] = [row.text_content().split(" ", 2)[2] for row in end.xpath("//ol/li[a]")]
+    assert texts == [*(f"line {n}" for n in range(2498)), "ERROR the disk is full", "after the error"]
+    found = check_html(client.get(f"/test/runs/{run}/log?q=line+2017"))
+    [row] = found.xpath("//ol/li[a]")
+    around = check_html(client.get(f"/test/runs/{run}/log{row.xpath('a/@href')[0]}"))
+    assert "line 2017" in around.xpath("//li[@aria-current]")[0].text_content()
+
+
+def test_a_refused_log_is_said_on_the_page_of_the_run(client: httpx.Client, run: str, fargate: FakeFargate) -> None:
+    fargate.inject_errors("FilterLogEvents", "AccessDeniedException", times=1)
+    page = check_html(client.get(f"/test/runs/{run}"))
+    assert "The log is not known. Cannot read the log" in page.xpath("//main")[0].text_content()
+    fargate.inject_errors("FilterLogEvents", "AccessDeniedException", times=1)
+    response = client.get(f"/test/runs/{run}/log")
+    assert response.status_code == 502
+    assert "AccessDenied" in response.text
+
+
+def test_lines_that_appear_late_are_followed(
+    client: httpx.Client, site: Site, fargate: FakeFargate, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a line become visible 20 seconds after later lines."""
+    monkeypatch.setattr(log_follow, "_SHORTEST_WAIT", 0.01)
+    monkeypatch.setattr(AwsBackend, "interval", (0.01, 0.01))
+    lines = [ScriptedLine(n, f"line {n}", seen=25 if n == 3 else None) for n in range(1, 30)]
+    fargate.script("three", TaskScript(lines=lines, stopped=40))
+    id = site.backend.run_task(RunRequest("three"))
+    clock.sleep(2)
+    now = clock.now
+
+    def advance() -> object:
+        clock.sleep(0.5)
+        return now()
+
+    monkeypatch.setattr(clock, "now", advance)
+    text = client.get(f"/test/runs/{id}/log/stream").text
+    for n in range(1, 30):
+        assert text.count(f" line {n}\n") + text.count(f" line {n}<") == 1, n
