@@ -7,6 +7,7 @@ is used. A path that fails a check is refused, and never repaired: its content m
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import secrets
@@ -98,6 +99,22 @@ def open_private(file: Path | str, mode: str) -> IO[Any]:
     """Open or create a file for writing. Only this account can read it. A symbolic link is refused."""
     encoding = None if "b" in mode else "utf-8"
     return open(file, mode, encoding=encoding, opener=_open_private)
+
+
+def create_private_file(file: Path) -> None:
+    """Create an empty file that only this account can read, unless it exists. A symbolic link is refused.
+
+    An existing file is not opened. If it is a database of SQLite, closing it here would release the locks of all other
+    connections in this process, and another process could then remove the log that they use.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        status = file.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(file)) from None
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:  # written by an older version
+            file.chmod(0o600)
 
 
 def _open_private(path: str, flags: int) -> int:

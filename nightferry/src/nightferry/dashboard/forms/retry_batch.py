@@ -32,7 +32,8 @@ class Check:
             (len(retries) - runs, "execution continues", "executions continue"),
         ]
         done = " and ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in parts if number)
-        effects = [f"For {failures:,} failures, {done or 'nothing starts'}, one after the other, the oldest first."]
+        order = ", one after the other, the oldest first" if len(retries) > 1 else ""
+        effects = [f"For {failures:,} {'failure' if failures == 1 else 'failures'}, {done or 'nothing starts'}{order}."]
         if self.checked < len(retries):
             effects.append(
                 f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from nightferry.environments.private_paths import open_private
+from nightferry.environments.private_paths import create_private_file
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 from nightferry.local.store import schema
@@ -94,7 +94,7 @@ class StoreFile:
         self.file = file
         self._begin = "BEGIN IMMEDIATE"
         create_state_folder(file.parent)
-        open_private(file, "ab").close()
+        create_private_file(file)
         self._connect(str(file), uri=False)
         with self._close_on_error():
             self._prepare(busy_timeout)
