@@ -38,9 +38,13 @@ def test_runs_that_pages_start_are_continued_by_an_engine_in_the_background(tmp_
     environment = project.environment("local")
     acting = LocalBackend(project, environment)
     site = Site(
-        project, environment, Access.on_loopback(TOKEN, PORT), lambda: LocalBackend(project, environment, read_only=True),
-        author="anna", open_for_actions=lambda: LocalBackend(project, environment),
-    )  # fmt: skip
+        project,
+        environment,
+        Access.on_loopback(TOKEN, PORT),
+        lambda: LocalBackend(project, environment, read_only=True),
+        author="anna",
+        open_for_actions=lambda: LocalBackend(project, environment),
+    )
     client = make_client(site)
     url = "/local/tasks/hello/run"
     page = check_html(client.post(url, data={"set.COLOR": "green & gold", "step": "check"}))
