@@ -26,7 +26,8 @@ from nightferry.aws.log_windows import LogWindows
 from nightferry.aws.logs import MAX_CLOCK_SKEW, CloudWatchReader
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.reports import ReportQueries
-from nightferry.aws.runs import reasons, repeats, request
+from nightferry.aws.runs import reasons, repeats
+from nightferry.aws.runs import request as run_requests
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.log_volume import read_log_volume
 from nightferry.aws.runs.outcomes import Outcomes
@@ -161,18 +162,18 @@ class AwsBackend(StateQueries):
 
     # ── starts and stops ───────────────────────────────────────────────────────────────────────────────────────
 
-    def run_task(self, request_: RunRequest) -> str:
+    def run_task(self, request: RunRequest) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        task = self._tasks.start(self.request(request_), request_.task)
-        with self.aws.translate_errors(f"read the ID of the run of {request_.task} that was started"):
+        task = self._tasks.start(self.request(request), request.task)
+        with self.aws.translate_errors(f"read the ID of the run of {request.task} that was started"):
             id = parse_arn_id(task["taskArn"])
         self._parse_run(task)
         return id
 
-    def request(self, request_: RunRequest) -> dict[str, Any]:
+    def request(self, request: RunRequest) -> dict[str, Any]:
         """Return the parameters of RunTask, except the client token."""
-        task = request.check(self._catalog, request_)
-        return request.build_parameters(self.naming, task, request_, self.placement)
+        task = run_requests.check(self._catalog, request)
+        return run_requests.build_parameters(self.naming, task, request, self.placement)
 
     def start_workflow(self, workflow: str, input: Any, author: str = "") -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -235,7 +236,7 @@ class AwsBackend(StateQueries):
             env[ATTEMPT_VARIABLE] = str(run.attempt + 1)
         again = RunRequest(run.task, run.args, env, run.cpu, run.memory, format_repeat("rerun", run.id))
         task = request_checks.get_task(self._catalog, run.task)
-        parameters = request.build_parameters(self.naming, task, again, self.placement)
+        parameters = run_requests.build_parameters(self.naming, task, again, self.placement)
         return repeats.start_repeat(self.aws, parameters, run.id, self._clock)
 
     def find_repeat(self, id: str) -> str | None:

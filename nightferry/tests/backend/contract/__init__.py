@@ -1,0 +1,1 @@
+"""The contract of the backend interface: the same checks on both backends."""
