@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -132,3 +133,23 @@ def test_a_further_view_reads_only_new_events_and_others_are_dropped() -> None:
     assert len(cache) == 3  # of 11, 6 and 6 events, the first was dropped
     with cache.read("a", read_after, keep):
         assert asked[-1] == 0
+
+
+def test_threads_share_the_states_of_an_execution() -> None:
+    history = [HistoryEvent(n, n - 1, "PassStateEntered", START, {"name": f"S{n}"}) for n in range(1, 2001)]
+    cache = StateCache()
+    counts: list[int] = []
+
+    def view() -> None:
+        for end in range(500, 2001, 500):
+            with cache.read("a", lambda known, end=end: history[known:end], keep) as states:  # type: ignore[misc]
+                found = [one.name for one in states.list_states()]
+            assert found == [f"S{n}" for n in range(1, len(found) + 1)]
+        counts.append(len(found))
+
+    threads = [threading.Thread(target=view) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [2000] * 4

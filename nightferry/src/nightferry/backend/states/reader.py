@@ -222,11 +222,12 @@ class StateReader:
             length = (event.engine or {}).get("children", details.get("length", 0))
             state.items = MapColumns(state.path, state.visit, int(length))
         elif state.items is not None:
+            index = int(details.get("index", 0))
             if kind == "MapIterationStarted":
-                state.items.start(int(details["index"]), event.timestamp)
+                state.items.start(index, event.timestamp)
             elif kind in _ITERATION_ENDS:
-                error = (event.engine or {}).get("error") or self._find_error(scope, int(details["index"]))
-                state.items.end(int(details["index"]), _ITERATION_ENDS[kind], event.timestamp, error)
+                error = (event.engine or {}).get("error") or self._find_error(scope, index)
+                state.items.end(index, _ITERATION_ENDS[kind], event.timestamp, error)
             elif kind == "MapRunStarted":
                 # The local engine has the events of child executions in the same history, and names the run.
                 state.items.distributed = True

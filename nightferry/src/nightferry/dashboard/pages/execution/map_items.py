@@ -61,7 +61,10 @@ def show(view: View) -> Response:
         path=path,
         visit=visit,
         items=items,
-        statuses=[(one, STATUS_NAMES[one], items.counts.get(one, 0)) for one in ITEM_STATUSES],
+        statuses=[
+            (one, STATUS_NAMES[one], items.counts.get(one, 0), items.statuses.count(code))
+            for code, one in enumerate(ITEM_STATUSES)
+        ],
         counts_bar=draw_counts(items.counts, counts),
         strip=draw_strip(items.statuses, f"Each item in order, {COLUMNS} in a row; {counts}") if len(items) else None,
         columns=COLUMNS,
