@@ -93,6 +93,21 @@ def test_a_query_makes_few_calls_and_a_repeated_one_reads_only_what_is_new(
     assert fargate.calls.count("DescribeTasks") == 0
 
 
+def test_queries_soon_after_each_other_make_equal_calls_that_can_be_shared(
+    backend: AwsBackend, clock: FakeClock, runs: list[str]
+) -> None:
+    assert len(backend.reports(limit=100)) == 15
+    made: list[object] = []
+    name = "provide-client-params.cloudwatch-logs.FilterLogEvents"
+    backend.aws.logs.meta.events.register(name, lambda params, **_: made.append(sorted(params.items())))
+    clock.sleep(900 - clock.now().timestamp() % 900)
+    for _ in range(5):
+        clock.sleep(60)
+        backend.reports(limit=100)
+    assert len(made) >= 5
+    assert len({repr(parameters) for parameters in made}) <= 4, "two of each period that may have late lines"
+
+
 def test_a_report_is_found_by_its_id_with_few_calls(
     backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, runs: list[str]
 ) -> None:

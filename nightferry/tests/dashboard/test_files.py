@@ -187,6 +187,16 @@ def test_the_download_has_every_rejected_record(client: httpx.Client, backend: B
     assert rows[0][1:] == ["order", "day", "invalid date 1", "Please correct the dates."]
 
 
+def test_a_long_download_is_made_in_parts(
+    client: httpx.Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in (7, 450, 150):
+        monkeypatch.setattr("nightferry.dashboard.pages.files.file._LINES_AT_ONCE", size)
+        report = add(backend.store, "orders.csv", counts={"created": 1, "rejected": 450})
+        rows = list(csv.reader(io.StringIO(client.get(f"/local/files/{report.id}/rejected.csv").text)))
+        assert [int(row[0]) for row in rows[1:]] == [one.line_number for one in RECORDS]
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_text_and_never_a_path(client: httpx.Client, backend: Backend, name: str) -> None:
     report = add(backend.store, name, note=f"cause of {name}")

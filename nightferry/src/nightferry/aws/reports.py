@@ -107,7 +107,7 @@ class ReportQueries:
         if reading.token is None:
             reading.begun_at = self._clock.now()
         token, reading.token = reading.token, None
-        start = period.begin if reading.complete_at is None else max(period.begin, reading.complete_at - _LATE)
+        start = period.begin if reading.complete_at is None else max(period.begin, _align(reading.complete_at - _LATE))
         for call in range(1, most + 1):
             token = self._read_page(start, period.end, token, reading.reports)
             if token is None:
@@ -140,6 +140,11 @@ class ReportQueries:
             if report is not None:
                 reports[id] = report
         return page.get("nextToken")
+
+
+def _align(time: datetime) -> datetime:
+    """Return the last full quarter of an hour, so that calls soon after each other are equal and can be shared."""
+    return time.replace(minute=time.minute // 15 * 15, second=0, microsecond=0)
 
 
 def _get_place(report: Report) -> Cursor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from starlette.responses import Response
 
+from nightferry.dashboard.streaming import download
 from nightferry.dashboard.view import View
 from nightferry.printable import make_printable
 
@@ -18,17 +19,26 @@ Cell = str | int | float | datetime | None
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20|%]|[\t\r\n]")
 
 
-def respond_csv(view: View, name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response:
-    """Return the rows as a file ``name``, a fixed text. Each text passes through redaction."""
+Row = Sequence[Cell]
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+
+
+def respond_csv(view: View, name: str, header: Sequence[str], read: Callable[[], Iterable[Row]]) -> Response:
+    """Return a file ``name``, a fixed text. ``read`` returns the next rows, and none at the end.
+
+    The first rows are read at once, so that an error of them is shown as a page.
+    """
+    assert view.threads is not None
+    parts = [format_rows(view, [header]) + format_rows(view, read())]
+    return download(name, lambda: parts.pop() if parts else format_rows(view, read()), view.threads, MEDIA_TYPE)
+
+
+def format_rows(view: View, rows: Iterable[Row]) -> bytes:
+    """Return rows as CSV. Each text passes through redaction."""
     output = io.StringIO(newline="")
-    writer = csv.writer(output)
-    writer.writerow(header)
-    writer.writerows([_format(view, cell) for cell in row] for row in rows)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-    return Response(output.getvalue().encode(), 200, headers, "text/csv; charset=utf-8")
+    csv.writer(output).writerows([_format(view, cell) for cell in row] for row in rows)
+    return output.getvalue().encode()
 
 
 def _format(view: View, cell: Cell) -> str | int | float:

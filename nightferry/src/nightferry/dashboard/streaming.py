@@ -21,8 +21,10 @@ _KEEP_ALIVE_SECONDS = 15.0
 _LONGEST_SECONDS = 3600.0  # after which the browser connects again
 
 
-def download(name: str, read: Callable[[], bytes], threads: Executor) -> Response:
-    """Return a download as plain text. ``read`` returns the next part, and nothing at the end."""
+def download(
+    name: str, read: Callable[[], bytes], threads: Executor, media_type: str = "text/plain; charset=utf-8"
+) -> Response:
+    """Return a download. ``read`` returns the next part, and nothing at the end."""
 
     async def iterate() -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -35,7 +37,7 @@ def download(name: str, read: Callable[[], bytes], threads: Executor) -> Respons
             "Content-Disposition": f'attachment; filename="{name}"',
             "Content-Security-Policy": "sandbox; default-src 'none'",
         },
-        media_type="text/plain; charset=utf-8",
+        media_type=media_type,
     )
 
 

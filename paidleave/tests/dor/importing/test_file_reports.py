@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,3 +168,15 @@ def test_the_database_refuses_a_query_of_personal_data(world: DorWorld) -> None:
                 connection.execute(kind.records.query.encode(), {"reference": 1, "after": 0, "limit": 1})
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute("SELECT first_name FROM employee")
+
+
+def test_the_command_for_other_environments_reads_the_same_lines(world: DorWorld) -> None:
+    put(world, Population(10), WriteOptions(bad_share=0.02))
+    report = next(one for one in run_reports(world, REJECTED_SHARE_LIMIT="1") if one.counts["rejected"])
+    program, verb, task, *options = shlex.split(require_records(catalog, "test", report).command)
+    assert [program, verb, task] == ["nightferry", "run", "execute-sql"]
+    values = dict(option.split("=", 1) for option in options if "=" in option)
+    assert set(values) <= catalog.tasks[task].overridable
+    with psycopg.connect(world.conninfo, user="pfml_impersonal") as connection:
+        rows = connection.execute(values["SQL"].encode()).fetchall()
+    assert [row[0] for row in rows] == [one.line_number for one in read_all(world, report, 100)]

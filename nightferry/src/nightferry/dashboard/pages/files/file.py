@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
 from nightferry.catalog.reports import ReportKind
-from nightferry.dashboard.csv_file import respond_csv
-from nightferry.dashboard.pages.files.files import Row, describe_rows, find_usual, show_report, to_json
+from nightferry.dashboard.csv_file import Row, respond_csv
+from nightferry.dashboard.pages.files.files import FileRow, describe_rows, find_usual, show_report, to_json
 from nightferry.dashboard.svg.outcome_bar import draw_outcome_bar
 from nightferry.dashboard.svg.reason_trend import draw_reason_trend
 from nightferry.dashboard.view import View
@@ -20,8 +20,7 @@ from nightferry.presentation.reports import count_by_day, describe_report, group
 
 _REPORT_ID = re.compile("[0-9a-f]{32}")
 _LINES_PER_PAGE = 100
-_LINES_PER_DOWNLOAD = 100_000
-_LINES_AT_ONCE = 10_000
+_LINES_AT_ONCE = 5_000
 _TREND_DAYS = 30
 _TREND_REPORTS = 300
 _SAME_FILE = 10
@@ -65,7 +64,7 @@ def show(view: View) -> Response:
         "file.html",
         title=report.subject,
         json={
-            **to_json(Row(report, account)),
+            **to_json(FileRow(report, account)),
             "reasons": [vars(one) for one in report.reasons],
             "rejected": [vars(record) for record in lines.records],
             "rejected_after": lines.after,
@@ -89,23 +88,26 @@ def show(view: View) -> Response:
 def download(view: View) -> Response:
     """Return the rejected records of a report as CSV, for the sender of the file."""
     report = view.backend.report(view.path["id"])
-    after = view.number("after", 0, _LAST_LINE) if view.text("after") else 0
-    records: list[RejectedRecord] = []
-    while len(records) < _LINES_PER_DOWNLOAD:
-        found = view.backend.rejected_records(report, after=after, limit=_LINES_AT_ONCE)
-        records += found
-        if len(found) < _LINES_AT_ONCE:
-            break
-        after = found[-1].line_number
     kind = view.catalog.reports.get(report.kind)
-    rows = []
-    for record in records:
-        reason = kind.find_reason(record.reason) if kind else None
-        request = reason.request if reason else ""
-        rows.append((record.line_number, record.record_kind, record.field, record.reason, request))
+    after: int | None = 0
+
+    def read() -> list[Row]:
+        nonlocal after
+        if after is None:
+            return []
+        records = view.backend.rejected_records(report, after=after, limit=_LINES_AT_ONCE)
+        after = records[-1].line_number if len(records) == _LINES_AT_ONCE else None
+        return [_make_row(record, kind) for record in records]
+
     return respond_csv(
-        view, f"rejected-{report.id[:16]}.csv", ("line", "record", "field", "reason", "correction"), rows
+        view, f"rejected-{report.id[:16]}.csv", ("line", "record", "field", "reason", "correction"), read
     )
+
+
+def _make_row(record: RejectedRecord, kind: ReportKind | None) -> Row:
+    reason = kind.find_reason(record.reason) if kind else None
+    request = reason.request if reason else ""
+    return (record.line_number, record.record_kind, record.field, record.reason, request)
 
 
 def find_report(view: View) -> Report:

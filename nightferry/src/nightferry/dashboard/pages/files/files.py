@@ -21,7 +21,7 @@ _EARLIER = 30
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """A report in the list."""
 
     report: Report
@@ -66,19 +66,17 @@ def download(view: View) -> Response:
     rows = describe_rows(view, page)
     outcomes = list(dict.fromkeys(segment.outcome for row in rows for segment in row.account.segments))
     header = ["time", "kind", "file", "status", "records", *outcomes, "rejected share", "limit", "note", "task", "run"]
-    return respond_csv(
-        view,
-        "files.csv",
-        header,
-        (
+    parts = [
+        [
             [
                 row.report.time, row.report.kind, row.report.subject, row.account.word, row.report.total,
                 *(row.report.counts.get(outcome, 0) for outcome in outcomes),
                 row.account.share, row.account.limit, row.report.note, row.report.task, row.report.run,
             ]
             for row in rows
-        ),
-    )  # fmt: skip
+        ]
+    ]  # fmt: skip
+    return respond_csv(view, "files.csv", header, lambda: parts.pop() if parts else [])
 
 
 def show_report(view: View, report: Report) -> Report:
@@ -99,12 +97,12 @@ def show_report(view: View, report: Report) -> Report:
     )
 
 
-def describe_rows(view: View, reports: Iterable[Report]) -> list[Row]:
+def describe_rows(view: View, reports: Iterable[Report]) -> list[FileRow]:
     """Return the rows of reports, with the usual share of rejected records of each kind."""
     reports = [show_report(view, report) for report in reports]
     usual = {kind: find_usual(view, ReportFilter(kind=kind)) for kind in {report.kind for report in reports}}
     kinds = view.catalog.reports
-    return [Row(report, describe_report(report, kinds.get(report.kind), usual[report.kind])) for report in reports]
+    return [FileRow(report, describe_report(report, kinds.get(report.kind), usual[report.kind])) for report in reports]
 
 
 def find_usual(view: View, earlier: ReportFilter) -> float | None:
@@ -113,7 +111,7 @@ def find_usual(view: View, earlier: ReportFilter) -> float | None:
     return find_usual_share(view.backend.reports(earlier, limit=_EARLIER), kind) if kind else None
 
 
-def to_json(row: Row) -> dict[str, object]:
+def to_json(row: FileRow) -> dict[str, object]:
     """Return a row as JSON."""
     report, account = row.report, row.account
     return {
