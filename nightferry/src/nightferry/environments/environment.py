@@ -30,7 +30,6 @@ errors that name the file and the line.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +80,7 @@ class Environment:
 
     def locate(self, *keys: str) -> str:
         """Return ``file:line`` of a key, or of the table that contains it, for messages."""
-        return f"{self.file}:{_find_line(self.text, keys)}"
+        return f"{self.file}:{toml_text.find_line(self.text, keys)}"
 
 
 def load(name: str, catalog: Catalog, project: Path) -> Environment:
@@ -282,27 +281,4 @@ def _suggest_key(key: str, known: Any) -> str:
 
 
 def _make_error(file: Path, text: str, path: tuple[str, ...], problem: str) -> EnvironmentFileError:
-    return EnvironmentFileError(f"{file}:{_find_line(text, path)}: {problem}")
-
-
-def _find_line(text: str, path: tuple[str, ...]) -> int:
-    """Return the line that sets the key ``path``, or the header of a table with that name or around it, or 1.
-
-    tomllib reports no positions, so the text is scanned.
-    """
-    found, below = 1, 0
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if table == path:
-                return number
-            if path[: len(table)] == table:
-                found = number
-            elif path and table[: len(path)] == path:
-                below = below or number
-        elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            key_path = (*table, *(part.strip("\"'") for part in key[1].split(".")))
-            if key_path == path:
-                return number
-    return below or found
+    return EnvironmentFileError(f"{file}:{toml_text.find_line(text, path)}: {problem}")

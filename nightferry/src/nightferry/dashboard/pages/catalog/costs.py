@@ -31,6 +31,8 @@ def show(view: View) -> Response:
     except InvalidMonth as error:
         raise BadRequest(str(error)) from None
     found = estimate(view.site, month)
+    if found is None:
+        return view.page("costs_waiting.html", title="Costs", json={"in_progress": True}, live=True, month=str(month))
     return view.page(
         "costs.html",
         title="Costs",
