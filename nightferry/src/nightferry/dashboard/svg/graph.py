@@ -12,7 +12,7 @@ from nightferry.dashboard.svg.layout import GAP_X, Key, Layout, Place, Point, la
 
 _HEIGHT = 42.0
 _LEAST_WIDTH, _MOST_CHARACTERS = 120.0, 34
-_CHARACTER = 7.3  # the width of a character of a name
+_CHARACTER = 8.4  # the width of a character of a name
 _FRAME, _TITLE = 12.0, 40.0
 _MARGIN = 16.0
 
