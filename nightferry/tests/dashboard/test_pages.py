@@ -77,6 +77,7 @@ def list_samples(site: Site) -> Samples:
         "/infrastructure": ["/infrastructure"],
         "/costs": ["/costs", "/costs?month=2027-03"],
         "/help": ["/help"],
+        "/engine": ["/engine"],
         "/activity": ["/activity", "/activity?author=anna&action=stop", "/activity?id=hello&since=24h"],
         "/topics/{topic}/test": ["/topics/failures/test"],
         "/problems": ["/problems", "/problems?since=1h", "/problems?since=2h&until=1h"],
