@@ -220,3 +220,14 @@ def test_days_of_a_picture_begin_at_midnight_and_have_the_same_width(zone: str) 
         assert places == sorted(places)
         assert calendar.find_x(calendar.begin - timedelta(days=3)) == 0
         assert calendar.find_x(calendar.end + timedelta(days=3)) == WIDTH
+
+
+def test_schedules_that_start_very_often_are_simulated_for_fewer_days(root: Path, store: Store, site: Site) -> None:
+    catalog = site.catalog
+    for number in range(3):
+        catalog.schedule(f"minutely-{number}", catalog.tasks["load"], "cron(* * * * ? *)")
+    response = make_client(site).get("/local/schedules?days=31")
+    page = check_html(response)
+    assert len(page.xpath("//div[@class='lane-days']/span")) == 1
+    assert "only 1 day is simulated here" in read_text(page)
+    assert len(response.content) < 100_000

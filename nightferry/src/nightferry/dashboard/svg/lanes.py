@@ -6,9 +6,11 @@ runs is a bar; one that overlaps another one is a higher bar; one that is skippe
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -50,17 +52,17 @@ class Calendar:
         """Return the end of the last day."""
         return self.midnights[-1]
 
+    @cached_property
+    def _timestamps(self) -> list[float]:
+        return [midnight.timestamp() for midnight in self.midnights]
+
     def find_x(self, time: datetime) -> float:
         """Return the place of a time in the picture."""
-        width = WIDTH / (len(self.midnights) - 1)
-        instant = time.timestamp()
-        if instant <= self.begin.timestamp():
-            return 0.0
-        for number, (midnight, following) in enumerate(zip(self.midnights, self.midnights[1:], strict=False)):
-            if instant < following.timestamp():
-                length = following.timestamp() - midnight.timestamp()
-                return (number + (instant - midnight.timestamp()) / length) * width
-        return WIDTH
+        instant, limits = time.timestamp(), self._timestamps
+        day = bisect_right(limits, instant) - 1
+        if day < 0 or day == len(limits) - 1:
+            return 0.0 if day < 0 else WIDTH
+        return (day + (instant - limits[day]) / (limits[day + 1] - limits[day])) * WIDTH / (len(limits) - 1)
 
 
 def draw_lane(title: str, starts: Iterable[SimulatedStart], calendar: Calendar, now: datetime) -> Markup:

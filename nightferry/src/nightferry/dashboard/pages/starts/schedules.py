@@ -17,7 +17,7 @@ from nightferry.dashboard.svg.lanes import Calendar, draw_lane
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import format_duration
 from nightferry.presentation.late_fires import LateFires, find_late_fires
-from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_upcoming, read_schedules
+from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_fires, find_upcoming, read_schedules
 from nightferry.presentation.simulation import (
     ClockChange,
     describe_clock_changes,
@@ -29,6 +29,8 @@ from nightferry.presentation.simulation import (
 from nightferry.schedules.simulation import SimulatedStart, Simulation, simulate
 
 _MOST_DAYS = 31
+_MOST_FIRES = 5_000  # in a simulation
+_DAY = timedelta(days=1)
 _NEXT_FIRES = 3
 _RECENT = timedelta(days=7)  # the period of the counts of missed and skipped starts
 _BULK = timedelta(days=2)  # the period in which the starts of all schedules are read at once
@@ -61,8 +63,10 @@ class Lane:
 def show(view: View) -> Response:
     """Show all schedules, and simulate the days of the query."""
     now = view.site.clock.now()
-    calendar = Calendar.make(view.time("from") or now, view.number("days", 7, _MOST_DAYS), view.zone)
     schedules = read_schedules(view.catalog, view.environment, view.backend, now)
+    since, wanted_days = view.time("from") or now, view.number("days", 7, _MOST_DAYS)
+    days = min(wanted_days, _limit_days(schedules, since))
+    calendar = Calendar.make(since, days, view.zone)
     durations = estimate_durations(view.site)
     planned = plan_schedules(view.catalog, schedules, durations)
     simulation = simulate(planned, list_policies(view.catalog), calendar.begin, calendar.end)
@@ -74,10 +78,12 @@ def show(view: View) -> Response:
     return view.page(
         "schedules.html",
         title="Schedules",
-        json={
+        json=view.as_json
+        and {
             "schedules": [_to_json(row) for row in rows],
             "simulation": simulation_to_json(simulation, durations, disabled, ""),
         },
+        shortened=days < wanted_days,
         rows=rows,
         late=list(late.values()),
         since=now - _RECENT,
@@ -87,6 +93,12 @@ def show(view: View) -> Response:
         clock_changes=changes,
         durations=sorted(durations.known.items()),
     )
+
+
+def _limit_days(schedules: Sequence[EnvironmentSchedule], since: datetime) -> int:
+    """Return the number of days that have about as many fires as a page can simulate, judged by the first day."""
+    fires = sum(len(find_fires(one, since, since + _DAY, _MOST_FIRES)) for one in schedules if one.enabled)
+    return max(1, _MOST_FIRES // max(fires, 1))
 
 
 def _find_recent_starts(view: View, now: datetime) -> dict[str, Start]:
