@@ -123,9 +123,8 @@ def test_a_redrive_from_another_machine_has_no_author(
     assert failed.startswith(action.target)
 
 
-@pytest.mark.parametrize("limit", [1, 4])
 def test_pages_have_each_action_once(
-    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, recorder: Recorder, limit: int
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, recorder: Recorder
 ) -> None:
     for n in range(2):
         backend.run_task(RunRequest("hello", started_by=f"person-{n}"))
@@ -137,8 +136,8 @@ def test_pages_have_each_action_once(
         clock.sleep(30)
         backend.start_workflow("fails", {}, f"starter-{n}")
         clock.sleep(30)
-    found = list_all(backend, limit=limit)
+    found = list_all(backend, limit=2)
     assert len({one.id for one in found}) == len(found) == 6
     assert {one.author for one in found} == {"ann", *(f"{who}-{n}" for n in range(2) for who in ("person", "starter"))}
     recent = ActionFilter(since=clock.now() - timedelta(seconds=125))
-    assert len(list_all(backend, recent, limit)) == 3
+    assert len(list_all(backend, recent, 2)) == 3
