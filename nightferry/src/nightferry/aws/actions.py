@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nightferry.audit.journal import ActionJournal
+from nightferry.audit.people import get_user
 from nightferry.aws.session import Aws
 from nightferry.backend.actions import Action, ActionFilter, ActionName, ActionResult, parse_stop_author
-from nightferry.backend.interface import Backend, ExecutionSummary, TaskRun
+from nightferry.backend.interface import (
+    Backend,
+    CredentialsExpired,
+    ExecutionSummary,
+    Refused,
+    TaskRun,
+    Unreachable,
+)
 from nightferry.backend.queries import Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.errors import NightferryError, UnknownName
 
@@ -24,8 +32,17 @@ _RECORDED = 10_000  # actions of the journal that are compared with those of AWS
 
 
 def read_author(aws: Aws) -> str:
-    """Return the name of the caller: the user, or the session of the role, without the domain of an e-mail address."""
-    return aws.caller.rpartition("/")[2].partition("@")[0] or "unknown"
+    """Return the name of the caller: the user, or the session of the role, without the domain of an e-mail address.
+
+    In a network from which STS is not reachable, it is the user of this machine, because the action may be urgent.
+    """
+    try:
+        caller = aws.caller
+    except CredentialsExpired:
+        raise
+    except (Unreachable, Refused):
+        return get_user()
+    return caller.rpartition("/")[2].partition("@")[0] or "unknown"
 
 
 def find_actions(

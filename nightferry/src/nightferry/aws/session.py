@@ -219,9 +219,13 @@ class Aws:
 
     @cached
     def caller(self) -> str:
-        """Return the ARN of the caller, read once for its credentials. The call needs no permission."""
+        """Return the ARN of the caller, read once for its credentials. The call needs no permission.
+
+        It is short, because a network may lead to ECS and not to STS, and an action waits for it.
+        """
+        short = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
         with self.translate_errors("read the caller's identity"):
-            return self.sts.get_caller_identity()["Arn"]
+            return self.session.client("sts", config=self.config.merge(short)).get_caller_identity()["Arn"]
 
     @cached
     def sqs(self) -> SQSClient:

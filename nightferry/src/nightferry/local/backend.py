@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from nightferry.audit.journal import ActionJournal
+from nightferry.audit.people import get_user
 from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.engine_status import EngineStatus
@@ -112,10 +112,7 @@ class LocalBackend(StateQueries):
 
     def author(self) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            return "unknown"
+        return get_user()
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
+from nightferry.audit.people import get_user
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.output import echo, echo_block
@@ -58,10 +58,7 @@ def _format_value(value: Any) -> str:
 
 def current_user() -> str:
     """Return the name of the operating system's user, to record who started a run."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return get_user()
 
 
 def parse_input(text: str) -> Any:

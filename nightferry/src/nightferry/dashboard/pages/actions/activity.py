@@ -16,9 +16,9 @@ _PER_PAGE = 50
 def show(view: View) -> Response:
     """Show the actions of the filter, newest first."""
     wanted = ActionFilter(
-        author=view.text("author") or None,
+        author=view.search("author") or None,
         action=view.choice("action", ACTION_NAMES),
-        id=view.text("id") or None,
+        id=view.search("id") or None,
         since=view.time("since"),
         until=view.time("until"),
     )
