@@ -1,4 +1,4 @@
-"""Parsing of TOML, with one error for every text that is not TOML or exceeds Python's limits."""
+"""Parsing of TOML, with one error for every text that is not TOML or exceeds Python's limits, and the lines of keys."""
 
 from __future__ import annotations
 
