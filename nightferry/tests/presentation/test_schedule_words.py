@@ -41,7 +41,11 @@ def read_set(text: str, names: list[str] | None = None, first: int = 0) -> set[i
     found: set[int] = set()
     for part in split(text):
         begin, _, end = part.partition(" to ")
-        found |= set(range(number(begin), number(end or begin) + 1))
+        last = number(end or begin)
+        if last < number(begin):  # Sunday to Thursday
+            assert names is WEEKDAYS
+            last += 7
+        found |= {one % 7 if names is WEEKDAYS else one for one in range(number(begin), last + 1)}
     return found
 
 
@@ -207,6 +211,9 @@ def test_the_words_of_nearly_complete_sets_have_their_gaps(times: str, days: str
         ("cron(30 12,16 * * ? *)", "every day at 12:30 and 16:30"),
         ("cron(0 3 ? * WED *)", "every Wednesday at 03:00"),
         ("cron(0 8 ? * MON-FRI *)", "Monday to Friday at 08:00"),
+        ("cron(0 22 ? * SUN-THU *)", "Sunday to Thursday at 22:00"),
+        ("cron(0 22 ? * FRI-MON *)", "Friday to Monday at 22:00"),
+        ("cron(0 22 ? * MON,WED-FRI,SUN *)", "Monday, Wednesday to Friday and Sunday at 22:00"),
         ("cron(0 8 ? * SAT,SUN *)", "every Saturday and Sunday at 08:00"),
         ("cron(0/15 * * * ? *)", "every 15 minutes"),
         ("cron(0/15 8-17 ? * MON-FRI *)", "every 15 minutes from 08:00 to 17:45, Monday to Friday"),
@@ -254,6 +261,8 @@ def test_the_words_of_a_rate_describe_its_fires(number: int, unit: str) -> None:
 
 def test_a_time_zone_is_said_where_it_matters() -> None:
     assert describe_schedule("cron(30 20 * * ? *)", "America/New_York") == "every day at 20:30 America/New_York"
+    hourly = describe_schedule("cron(5 * * * ? *)", "America/New_York")
+    assert hourly == "at minute 5 of every hour in America/New_York"
     assert describe_schedule("rate(5 minutes)", "America/New_York") == "every 5 minutes"
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     assert describe_period(begin, begin + DAY) == "from 2026-11-01 00:00 UTC until 2026-11-02 00:00 UTC"

@@ -38,7 +38,9 @@ def describe_schedule(text: str, zone: str) -> str:
     """Return a schedule's expression in words, with its time zone if it depends on one."""
     expression = parse(text)
     words = describe(expression)
-    return words if isinstance(expression, Rate) else f"{words} {zone}"
+    if isinstance(expression, Rate):
+        return words
+    return f"{words} {zone}" if words[-1].isdigit() else f"{words} in {zone}"
 
 
 def describe(expression: Expression) -> str:
@@ -110,9 +112,7 @@ def _describe_days(cron: Cron) -> str:
         case DaysOfMonth(numbers) if numbers != tuple(range(1, 32)):
             return f"on {_describe_numbers('day', numbers)} {of}"
         case Weekdays(numbers) if len(numbers) < 7:
-            # A week of people begins with Monday, so that a weekend is one range.
-            ordered = [(number - 2) % 7 for number in numbers]
-            named = _join_ranges(sorted(ordered), lambda day: _WEEKDAYS[(day + 1) % 7])
+            named = _name_weekdays(numbers)
             each = named if " to " in named else f"every {named}"
             return each if every_month else f"{each} {of}"
         case SpecialDay("last"):
@@ -124,6 +124,14 @@ def _describe_days(cron: Cron) -> str:
         case SpecialDay("nth weekday", day, occurrence):
             return f"on the {_ORDINALS[occurrence - 1]} {_WEEKDAYS[day - 1]} {of}"
     return "every day" if every_month else f"every day {of}"
+
+
+def _name_weekdays(numbers: Sequence[int]) -> str:
+    """Return weekdays by name. The week begins with Monday, except for one range such as Sunday to Thursday."""
+    first, last = ([day for day in numbers if (day - 1 + step) % 7 + 1 not in numbers] for step in (-1, 1))
+    if len(first) == 1 and len(numbers) > 2:
+        return f"{_WEEKDAYS[first[0] - 1]} to {_WEEKDAYS[last[0] - 1]}"
+    return _join_ranges(sorted((day - 2) % 7 for day in numbers), lambda day: _WEEKDAYS[(day + 1) % 7])
 
 
 def _describe_years(years: Sequence[int]) -> str:
