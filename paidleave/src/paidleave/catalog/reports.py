@@ -166,14 +166,15 @@ _COUNTS: Mapping[str, Literal["good", "neutral", "bad"]] = {
     "rejected": "bad",
     "not_imported": "neutral",
 }
+_EXECUTE_SQL = "nightferry run execute-sql --env {environment} --confirm {environment} -e DESTINATION=bucket"
 _COLUMNS = "SELECT line_number, record_kind, field, reason, superseded_by IS NOT NULL AS is_settled"
 _DOR_LINES = RejectedRecords(
     f"{_COLUMNS} FROM dor_rejected_line WHERE import_log_id = %(reference)s AND line_number > %(after)s"
     " ORDER BY line_number LIMIT %(limit)s",
     service="database",
     user=IMPERSONAL.name,
-    command='nightferry run execute-sql --env {environment} -e "SQL=SELECT line_number, record_kind, field, reason FROM'
-    ' dor_rejected_line WHERE import_log_id = {reference} ORDER BY line_number" -e DESTINATION=bucket',
+    command=f'{_EXECUTE_SQL} -e "SQL=SELECT line_number, record_kind, field, reason FROM dor_rejected_line'
+    ' WHERE import_log_id = {reference} ORDER BY line_number"',
 )
 # Rows without a known employer are imported in part, so that they are not rejected rows of the report.
 _UPDATE_ROWS = RejectedRecords(
@@ -182,8 +183,8 @@ _UPDATE_ROWS = RejectedRecords(
     " AND reason NOT IN ('no employer number', 'unknown employer') ORDER BY line_number LIMIT %(limit)s",
     service="database",
     user=IMPERSONAL.name,
-    command='nightferry run execute-sql --env {environment} -e "SQL=SELECT line_number, field, reason FROM'
-    ' fineos_rejected_row WHERE import_log_id = {reference} ORDER BY line_number" -e DESTINATION=bucket',
+    command=f'{_EXECUTE_SQL} -e "SQL=SELECT line_number, field, reason FROM fineos_rejected_row'
+    ' WHERE import_log_id = {reference} ORDER BY line_number"',
 )
 _ENCRYPTED_LINES = "gpg --decrypt dor/rejected/{subject}.rej"
 

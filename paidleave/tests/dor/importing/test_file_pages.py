@@ -134,5 +134,5 @@ def test_without_its_database_the_page_has_the_reasons_and_the_command(site: Sit
         connection.execute("REVOKE SELECT (line_number) ON dor_rejected_line FROM pfml_impersonal")
     text = get(site, f"/local/files/{file['id']}").text
     assert "The query of the rejected records failed" in text
-    assert "nightferry run execute-sql --env local" in text
+    assert "nightferry run execute-sql --env local --confirm local" in text
     assert "Why records were rejected" in text

@@ -175,6 +175,8 @@ def test_the_command_for_other_environments_reads_the_same_lines(world: DorWorld
     report = next(one for one in run_reports(world, REJECTED_SHARE_LIMIT="1") if one.counts["rejected"])
     program, verb, task, *options = shlex.split(require_records(catalog, "test", report).command)
     assert [program, verb, task] == ["nightferry", "run", "execute-sql"]
+    assert catalog.tasks[task].by_hand == "confirm"
+    assert options[:4] == ["--env", "test", "--confirm", "test"]
     values = dict(option.split("=", 1) for option in options if "=" in option)
     assert set(values) <= catalog.tasks[task].overridable
     with psycopg.connect(world.conninfo, user="pfml_impersonal") as connection:
