@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nightferry.aws import log_windows
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import RunRequest
@@ -138,3 +139,18 @@ def test_lines_that_appear_late_are_followed(
     text = client.get(f"/test/runs/{id}/log/stream").text
     for n in range(1, 30):
         assert text.count(f" line {n}\n") + text.count(f" line {n}<") == 1, n
+
+
+def test_a_search_that_takes_long_continues_by_a_link(
+    client: httpx.Client, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_windows, "MAX_CALLS", 2)
+    monkeypatch.setattr(log_windows, "_MAX_EVENTS", 300)
+    link, pages, found = f"/test/runs/{run}/log?q=after+%22absent", 0, 0
+    while link:
+        page = check_html(client.get(link))
+        found += len(page.xpath("//ol/li[a]"))
+        pages += 1
+        link = next(iter(page.xpath("//a[text()='Continue the search']/@href")), "")
+        assert ("these are the lines so far" in page.xpath("//main")[0].text_content()) == bool(link)
+    assert (pages, found) == (2, 0)

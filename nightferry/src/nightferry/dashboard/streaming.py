@@ -67,15 +67,25 @@ class Counter(Protocol):
 
 
 class EventStream(Response):
-    """A response with events until ``read`` returns one with the name ``end``, or the browser leaves."""
+    """A response with events until ``read`` returns one with the name ``end``, or the browser leaves.
+
+    It also ends when ``is_allowed`` returns False, because the person has logged out or the session has expired.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, read: Callable[[], Event], threads: Executor, counter: Counter) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Event],
+        threads: Executor,
+        counter: Counter,
+        is_allowed: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__()
         self._read = read
         self._threads = threads
         self._counter = counter
+        self._is_allowed = is_allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events, or status 503 if too many streams are open."""
@@ -94,7 +104,7 @@ class EventStream(Response):
         loop = asyncio.get_running_loop()
         began = sent = loop.time()
         yield b"retry: 2000\n\n"
-        while loop.time() - began < _LONGEST_SECONDS:
+        while loop.time() - began < _LONGEST_SECONDS and self._is_allowed():
             event = await loop.run_in_executor(self._threads, self._read)
             if part := event.encode():
                 yield part

@@ -36,7 +36,10 @@ def follow(view: View) -> Response:
     follower = _Follower(view, find_run(view), read_filter(view), _read_start(view))
     if view.text("once") == "1":
         return Response(follower.read().encode(), media_type="text/event-stream")
-    return EventStream(follower.read, view.threads, view.site)
+    access = view.site.access
+    return EventStream(
+        follower.read, view.threads, view.site, lambda: not view.session or access.is_session(view.session)
+    )
 
 
 def _read_start(view: View) -> int:
