@@ -109,6 +109,8 @@ def test_a_state_shows_its_attempts_data_and_events(client: httpx.Client, failed
     assert "succeeded" in attempts[1]
     data = client.get(f"{failed}/state/load.json").json()
     assert [one["error"] for one in data["attempts"]] == ["States.TaskFailed", None]
+    assert data["cause"] is None, "the state succeeded in the end"
+    assert client.get(f"{failed}/state/last.json").json()["cause"] == '{"code": 1}'
     assert data["input"]["items"][0] == {"key": "in/a.csv"}
     assert [event["type"] for event in data["events"]][:2] == ["TaskStateEntered", "TaskScheduled"]
     inner = check_html(client.get(f"{failed}/state/{quote('each[1] / send')}"))

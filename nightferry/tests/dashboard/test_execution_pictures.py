@@ -66,7 +66,8 @@ def test_the_text_of_a_picture_is_known() -> None:
     )
     assert str(items.draw_strip(bytes([4] * 250 + [0, 4]), "strip")) == (
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="strip" viewBox="0 0 200 2"'
-        ' class="item-strip"><title>strip</title><path d="M50 1h1v1h-1z" class="item failed"/>'
+        ' preserveAspectRatio="none" class="item-strip"><title>strip</title>'
+        '<path d="M50 1h1v1h-1z" class="item failed"/>'
         '<path d="M0 0h200v1h-200zM0 1h50v1h-50zM51 1h1v1h-1z" class="item succeeded"/></svg>'
     )
     two = Graph(

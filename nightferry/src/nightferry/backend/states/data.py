@@ -52,6 +52,7 @@ def make_state_data(state: StateExecution, events: Sequence[HistoryEvent]) -> St
         if event.type.endswith("StateExited"):
             output, exited = _parse(details.get("output")), True
         cause = _find_cause(event) or cause
+    cause = cause if state.failed else None  # else it is that of an earlier attempt
     return StateData(state, input, output, exited, cause, tuple(attempts), tuple(events), truncated)
 
 

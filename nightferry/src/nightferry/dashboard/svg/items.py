@@ -57,7 +57,7 @@ def draw_strip(statuses: bytes, title: str) -> Markup:
         if found
     ]
     width, height = min(max(len(cells), 1), COLUMNS), max(ceil(len(cells) / COLUMNS), 1)
-    return picture(width, height, title, parts, class_="item-strip")
+    return picture(width, height, title, parts, class_="item-strip", stretch=True)
 
 
 def draw_histogram(succeeded: Sequence[float], failed: Sequence[float], title: str) -> Markup:
