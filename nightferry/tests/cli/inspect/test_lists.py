@@ -70,7 +70,11 @@ def test_schedules_are_listed_with_the_settings_of_an_environment(root: Path, en
     module.write_text(module.read_text() + SCHEDULES)
     (root / "environments" / "often.toml").write_text(f'{ENVIRONMENT}when = "cron(5 * * * ? *)"\n')
     piped = nightferry(root, "schedules", "--env", env).stdout
-    assert f"nightly\tworkflow fails\t{when}\tAmerica/New_York\t" in piped
+    assert f"nightly\tworkflow fails\t{when}\tAmerica/New_York\ttrue\t" in piped
+    words = {"local": "every day at 20:30 America/New_York", "often": "at minute 5 of every hour in America/New_York"}
+    assert piped.rstrip().endswith(words[env])
+    (listed,) = json.loads(nightferry(root, "schedules", "--env", env, "--json").stdout)
+    assert (listed["words"], listed["expression"]) == (words[env], when)
     assert "${" not in piped
 
 

@@ -12,6 +12,7 @@ from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
 from nightferry.presentation.durations import format_duration
+from nightferry.presentation.schedule_words import describe_schedule
 
 
 def tasks(env: OptionalEnv = None, as_json: AsJson = False) -> None:
@@ -92,10 +93,20 @@ def schedules(env: Env = "local", as_json: AsJson = False) -> None:
         for one in project.catalog.schedules.values()
     ]
     if as_json:
-        print_json([asdict(schedule) for schedule in declared])
+        print_json([asdict(one) | {"words": describe_schedule(one.expression, one.timezone)} for one in declared])
         return
-    rows = [(s.name, f"{s.kind} {s.target}", s.expression, s.timezone, s.enabled) for s in declared]
-    print_table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
+    rows = [
+        (
+            one.name,
+            f"{one.kind} {one.target}",
+            one.expression,
+            one.timezone,
+            one.enabled,
+            describe_schedule(one.expression, one.timezone),
+        )
+        for one in declared
+    ]
+    print_table(("Schedule", "Starts", "When", "Zone", "Enabled", "In words"), rows)
 
 
 def triggers(env: Env = "local", as_json: AsJson = False) -> None:
