@@ -57,5 +57,5 @@ def test_schedules_and_triggers_on_aws(client: httpx.Client, fargate: FakeFargat
     assert "nightferry redrive schedules --env test --dry-run" in missed
     triggers = read_text(client.get("/test/triggers"))
     assert "in/a.csv" in triggers
-    assert "schedules ✓ empty" in triggers
+    assert "schedules✓ empty" in triggers
     assert "Amazon S3 keeps no list of the objects" in read_text(client.get("/test/triggers/arrival"))
