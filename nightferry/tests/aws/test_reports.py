@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from nightferry import PostgresService, RejectedRecords
 from nightferry.aws import reports
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend import RecordsUnreachable
@@ -20,6 +22,7 @@ from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 def write_report(kind: str, subject: str, number: int) -> str:
     counts = [{"outcome": "created", "count": number}]
     fields = {"event": "report", "kind": kind, "subject": subject, "total": number, "counts": counts, "reasons": []}
+    fields["report_reference"] = 17
     return json.dumps({"message": "report", "task": "hello", **fields})
 
 
@@ -135,6 +138,15 @@ def test_a_large_log_is_read_over_several_pages(
 
 
 def test_the_rejected_records_are_out_of_reach(backend: AwsBackend, runs: list[str]) -> None:
-    (report,) = backend.reports(limit=1)
+    report = backend.reports(ReportFilter("orders"), limit=1)[0]
     with pytest.raises(RecordsUnreachable, match="declares no query"):
         backend.rejected_records(report)
+    backend._catalog.service(PostgresService("database", "toy"))
+    query = "SELECT %(reference)s, %(after)s, %(limit)s"
+    records = RejectedRecords(query, service="database", command="show --env {environment} {reference}")
+    backend._catalog.report("orders", title="Orders", counts={"created": "good", "lost": "bad"}, records=records)
+    with pytest.raises(RecordsUnreachable, match="which only its tasks reach. Run: show --env test 17") as raised:
+        backend.rejected_records(report)
+    assert raised.value.command == "show --env test 17"
+    with pytest.raises(RecordsUnreachable, match="reported no reference"):
+        backend.rejected_records(replace(report, reference=None))

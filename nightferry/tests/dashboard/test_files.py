@@ -47,7 +47,7 @@ class Backend(LocalBackend):
 
     def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:
         if self.problem:
-            raise RecordsUnreachable(self.problem)
+            raise RecordsUnreachable(self.problem, "show --env prod 17")
         number = report.counts.get("rejected", 0)
         return [one for one in RECORDS[:number] if one.line_number > after][:limit]
 
@@ -288,14 +288,16 @@ def test_the_share_is_compared_with_the_limit_and_the_usual_one(client: httpx.Cl
 
 
 def test_records_out_of_reach_have_the_command(client: httpx.Client, backend: Backend, site: Site) -> None:
-    Backend.problem = "Only tasks reach the database. Run: show --env prod 17"
+    Backend.problem = "Only tasks reach the database."
     try:
         report = add(backend.store, "a.csv")
         page = read(client.get(f"/local/files/{report.id}"))
-        assert "Run: show --env prod 17" in page.text_content()
+        assert "Only tasks reach the database." in page.text_content()
+        assert page.xpath("//pre")[0].text == "show --env prod 17"
         assert "Please correct the dates." in page.text_content(), "the reasons are those of the report"
         response = client.get(f"/local/files/{report.id}/rejected.csv")
         assert response.status_code == 409
+        assert "Only tasks reach the database. Run: show --env prod 17" in response.text
     finally:
         Backend.problem = ""
 

@@ -381,8 +381,8 @@ class AwsBackend(StateQueries):
         """See :class:`nightferry.backend.interface.Backend`. Only tasks reach the environment's database."""
         found = require_records(self._catalog, self.naming.environment, report)
         raise RecordsUnreachable(
-            f"The rejected records are in the database of {self.naming.environment}, which only its tasks reach. "
-            f"Run: {found.command}"
+            f"The rejected records are in the database of {self.naming.environment}, which only its tasks reach.",
+            found.command,
         )
 
     def starts(

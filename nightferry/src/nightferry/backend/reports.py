@@ -67,7 +67,12 @@ class RejectedRecord:
 
 
 class RecordsUnreachable(NightferryError):
-    """The rejected records of a report cannot be read from here. The message has the command that writes them."""
+    """The rejected records of a report cannot be read from here: ``problem``. The ``command``, if any, writes them."""
+
+    def __init__(self, problem: str, command: str = "") -> None:
+        super().__init__(f"{problem} Run: {command}" if command else problem)
+        self.problem = problem
+        self.command = command
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def read_records(found: FoundRecords, addresses: Mapping[str, str], after: int, 
     except psycopg.OperationalError:
         user = f" as {declared.user}, or the user does not exist yet" if declared.user else ""
         raise RecordsUnreachable(
-            f"Cannot connect to {place}{user}. If it is not running, start it with 'nightferry up', or run: {command}"
+            f"Cannot connect to {place}{user}. If it is not running, start it with 'nightferry up'.", command
         ) from None
     with connection:
         try:
@@ -45,7 +45,7 @@ def read_records(found: FoundRecords, addresses: Mapping[str, str], after: int, 
         except psycopg.Error as error:
             reason = error.diag.message_primary or type(error).__name__
             raise RecordsUnreachable(
-                f"The query of the rejected records failed in {place}: {reason}. Run: {command}"
+                f"The query of the rejected records failed in {place}: {reason}.", command
             ) from None
     return [
         RejectedRecord(int(line), kind or "", field or "", reason, bool(settled))

@@ -32,13 +32,14 @@ class Lines:
     """A page of the rejected records of a file.
 
     ``before`` is the number of records on earlier pages, and ``after`` the line number after which the next one begins.
-    ``problem`` is the reason why they cannot be read.
+    ``problem`` is the reason why they cannot be read here, and ``command`` writes them.
     """
 
     records: list[RejectedRecord]
     before: int = 0
     after: int | None = None
     problem: str = ""
+    command: str = ""
 
     @property
     def known(self) -> int:
@@ -69,6 +70,7 @@ def show(view: View) -> Response:
             "rejected": [vars(record) for record in lines.records],
             "rejected_after": lines.after,
             "problem": lines.problem,
+            "command": lines.command,
         },
         report=report,
         account=account,
@@ -134,7 +136,7 @@ def _read_lines(view: View, report: Report) -> Lines:
     try:
         found = view.backend.rejected_records(report, after=after, limit=_LINES_PER_PAGE + 1)
     except RecordsUnreachable as error:
-        return Lines([], problem=str(error))
+        return Lines([], problem=error.problem, command=error.command)
     records = found[:_LINES_PER_PAGE]
     return Lines(records, before, records[-1].line_number if len(found) > _LINES_PER_PAGE else None)
 
