@@ -145,7 +145,7 @@ def test_the_rejected_records_are_out_of_reach(backend: AwsBackend, runs: list[s
     query = "SELECT %(reference)s, %(after)s, %(limit)s"
     records = RejectedRecords(query, service="database", command="show --env {environment} {reference}")
     backend._catalog.report("orders", title="Orders", counts={"created": "good", "lost": "bad"}, records=records)
-    with pytest.raises(RecordsUnreachable, match="which only its tasks reach. Run: show --env test 17") as raised:
+    with pytest.raises(RecordsUnreachable, match=r"which only its tasks reach\. Run: show --env test 17") as raised:
         backend.rejected_records(report)
     assert raised.value.command == "show --env test 17"
     with pytest.raises(RecordsUnreachable, match="reported no reference"):
