@@ -74,9 +74,9 @@ def read_form(page: HtmlElement) -> dict[str, str]:
 def test_each_number_is_the_count_of_the_list_that_it_links_to(client: httpx.Client, backend: LocalBackend) -> None:
     page = check_html(client.get("/local/problems"))
     assert len(page.xpath("//script")) == 1
-    headings = [" ".join(one.text_content().split()) for one in page.xpath("//section[@class='cause']/h2")]
+    headings = [" ".join(one.text_content().split()) for one in page.xpath("//div[@class='cause']/h2")]
     assert headings == ["300 × hello: exit code 1", "100 × three: exit code 1", "100 × three: exit code 1"]
-    for link in page.xpath("//section[@class='cause']/h2/a"):
+    for link in page.xpath("//div[@class='cause']/h2/a"):
         group = check_html(client.get(link.get("href")))
         shown = int(link.text_content().split()[0])
         assert group.xpath("string(//p[@class='count']/strong)") == str(shown)
