@@ -120,7 +120,7 @@ def test_the_form_has_a_field_for_each_setting_that_a_start_may_change(client: h
     assert fields["SINCE"]["required"]
     assert (fields["MODE"]["options"], fields["CHECK"]["options"]) == (["full", "updates"], ["true", "false"])
     assert fields["PROCESS_ID"]["current"] == "3, set by the environment"
-    assert fields["MODE"]["current"] == "default: full"
+    assert fields["MODE"]["current"] == "full"
     text = page.text_content()
     assert "Number of the process. At least 1." in text
     assert "in, set by the environment" in text

@@ -219,6 +219,7 @@ def test_missed_times_are_chosen_and_started(client: httpx.Client, backend: Loca
     response = client.post(url, data=again)  # of a time in the future, and of one that was started
     assert response.status_code == 400
     assert backend.count_runs().number == 2
+    assert client.post(url, data={"from": "x", "to": "\x00", "reason": "A test", "step": "act"}).status_code == 400
     assert client.get("/local/schedules/often/catch-up").status_code == 409
     assert "Nothing was missed" in check_html(client.get(f"{url}?since=1m")).text_content()
     assert client.get("/local/schedules/nothing/catch-up").status_code == 404

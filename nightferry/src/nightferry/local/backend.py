@@ -56,6 +56,7 @@ from nightferry.states.machine.history import HistoryEvent
 
 _LOCK_RETRY_SECONDS = 0.3  # between two attempts to become the engine
 _LONGEST_REASON = 1000  # characters of the reason of a stop
+_KEPT_ERRORS = 20_000  # of stopped runs; the pages of problems read them again and again
 _POLL_SECONDS = 0.15  # between two calls of the poll function
 
 # A server has a backend, and a connection to the store, for each of its threads. They share the states by store and ID.
@@ -82,6 +83,7 @@ class LocalBackend(StateQueries):
         queries work: the first one opens the store, which is empty as long as the file does not exist.
         """
         self._objects = objects
+        self._last_errors: dict[str, str | None] = {}
         self._project = project
         self._environment = environment
         self._services = services
@@ -438,7 +440,13 @@ class LocalBackend(StateQueries):
 
     def last_errors(self, runs: Sequence[TaskRun]) -> dict[str, str]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        found = {run.id: find_last_error(self.store.last_errors(run.id, LAST_LINES), run.stopped_at) for run in runs}
+        if len(self._last_errors) > _KEPT_ERRORS:
+            self._last_errors.clear()
+        for run in runs:
+            if run.status == "STOPPED" and run.id not in self._last_errors:  # it has written its last line
+                lines = self.store.last_errors(run.id, LAST_LINES)
+                self._last_errors[run.id] = find_last_error(lines, run.stopped_at)
+        found = {run.id: self._last_errors.get(run.id) for run in runs}
         return {id: message for id, message in found.items() if message is not None}
 
     def result(self, run: TaskRun) -> dict[str, Any] | None:

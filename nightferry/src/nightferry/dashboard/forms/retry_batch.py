@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nightferry.backend.interface import Backend, Unreachable
+from nightferry.backend.interface import Backend, CannotRedrive, Unreachable
 from nightferry.dashboard.batches import Batch, Order, Row
 from nightferry.errors import NightferryError
 from nightferry.presentation.problems.grouping import Retry
@@ -25,7 +25,7 @@ class Check:
     refusals: tuple[tuple[str, str], ...]
 
     def list_effects(self, retries: Sequence[Retry], failures: int) -> list[str]:
-        """Return sentences about what the retry of all will do."""
+        """Return sentences about what the retry of all will do. Raises CannotRedrive if none is possible."""
         runs = sum(retry.kind == "task" for retry in retries)
         parts = [
             (runs, "run starts again", "runs start again"),
@@ -38,10 +38,12 @@ class Check:
             effects.append(
                 f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start."
             )
+        reasons = [reason for reason, _ in Counter(reason for _, reason in self.refusals).most_common(_SHOWN_REASONS)]
+        if self.refusals and len(self.refusals) == len(retries):
+            raise CannotRedrive("\n".join(["Nothing of this group can be retried.", *reasons]))
         if self.refusals:
-            effects.append(f"{len(self.refusals):,} of the {self.checked:,} cannot be retried, and are left out:")
-        reasons = Counter(reason for _, reason in self.refusals)
-        effects += [reason for reason, _ in reasons.most_common(_SHOWN_REASONS)]
+            number = len(self.refusals)
+            effects += [f"{number:,} of the {self.checked:,} cannot be retried, and are left out:", *reasons]
         return effects
 
 

@@ -55,8 +55,8 @@ class Visibility:
 class Field:
     """A field of the form.
 
-    ``value`` is its text. ``current`` is what applies if it is blank. With ``kept`` not None, the run that is started
-    again has a value that is not shown: True keeps it. ``problems`` are sentences.
+    ``value`` is its text. ``current`` is what applies if it is blank, or empty if it is required. With ``kept`` not None,
+    the run that is started again has a value that is not shown: True keeps it. ``problems`` are sentences.
     """
 
     name: str
@@ -218,9 +218,9 @@ class RunForm:
     def _describe_current(self, setting: TaskSetting) -> str:
         match setting.origin:
             case "start":
-                return "required at each start"
+                return ""
             case "class":
-                return setting.default
+                return setting.default.removeprefix("default: ")
         value = self._visibility.show(setting.resolve(self._environment) or "", setting.variable)
         place = "the environment" if setting.origin == "environment" else "the catalog"
         return f"{value or 'empty'}, set by {place}"

@@ -19,7 +19,7 @@ from nightferry.backend.state_history import explain_cause
 from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
 from nightferry.presentation.problems.normalized_messages import normalize_message
 
-MOST_RUNS = 5_000
+MOST_RUNS = 2_000
 """The number of failed runs that are examined, newest first."""
 
 MOST_EXECUTIONS = 1_000

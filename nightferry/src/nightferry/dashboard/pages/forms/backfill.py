@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -216,13 +215,12 @@ class _SchedulePage:
         )
 
     def _describe(self, asked: Range, listed: list[ListedTime] | None) -> dict[str, Any]:
-        zone = ZoneInfo(self._schedule.declared.timezone)
         listed_now = None if listed is None or self._kind == "backfill" else [one for one in listed if one.id is None]
         return {
             "schedule": self._schedule,
             "asked": asked,
             "listed": listed if listed_now is None else listed_now,
-            "schedule_zone": zone,
+            "since": listed[0].time if listed else None,
             "page_of": "executions" if self._schedule.declared.kind == "workflow" else "runs",
             "most_at_once": _MOST_AT_ONCE,
             "json": {

@@ -43,8 +43,8 @@ def show(view: View) -> Response:
         report=report,
         states=_find_states(view, report),
         samples=_SAMPLES,
-        since=since.isoformat(),
-        until=until.isoformat(),
+        since=since,
+        until=until,
     )
 
 
@@ -59,8 +59,8 @@ def _show_group(view: View, report: ProblemReport, problem: Problem) -> Response
         problem=problem,
         shown=shown,
         next=Cursor(shown[-1].started_at, shown[-1].id) if more else None,
-        since=report.since.isoformat(),
-        until=report.until.isoformat(),
+        since=report.since,
+        until=report.until,
     )
 
 
@@ -142,7 +142,7 @@ def _make_title(problem: Problem) -> str:
 
 
 def _describe(problem: Problem, since: datetime, until: datetime) -> dict[str, Any]:
-    return {"group": problem, "since": since.isoformat(), "until": until.isoformat()}
+    return {"group": problem, "since": since, "until": until}
 
 
 def _propose(view: View, problem: Problem) -> Proposal:
