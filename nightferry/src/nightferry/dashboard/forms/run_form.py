@@ -55,8 +55,8 @@ class Visibility:
 class Field:
     """A field of the form.
 
-    ``value`` is its text. ``current`` is what applies if it is blank, or empty if it is required. With ``kept`` not None,
-    the run that is started again has a value that is not shown: True keeps it. ``problems`` are sentences.
+    ``value`` is its text. ``current`` is what applies if it is blank, or empty if it is required. With ``kept`` not
+    None, the run that is started again has a value that is not shown: True keeps it. ``problems`` are sentences.
     """
 
     name: str
