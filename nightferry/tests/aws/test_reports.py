@@ -94,12 +94,7 @@ def test_a_query_makes_few_calls_and_a_repeated_one_reads_only_what_is_new(
     assert len(backend.reports(limit=100)) == 15
     assert fargate.calls.count("FilterLogEvents") <= 2  # today, and yesterday while its lines may come late
     assert fargate.calls.count("DescribeTasks") == 0
-
-
-def test_queries_soon_after_each_other_make_equal_calls_that_can_be_shared(
-    backend: AwsBackend, clock: FakeClock, runs: list[str]
-) -> None:
-    assert len(backend.reports(limit=100)) == 15
+    # Queries soon after each other make equal calls, so that these can be shared.
     made: list[object] = []
     name = "provide-client-params.cloudwatch-logs.FilterLogEvents"
     backend.aws.logs.meta.events.register(name, lambda params, **_: made.append(sorted(params.items())))

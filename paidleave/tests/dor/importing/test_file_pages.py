@@ -87,6 +87,13 @@ def get(site: Site, path: str) -> httpx.Response:
 
 
 def test_the_pages_explain_the_rejected_lines_of_an_import(site: Site, world: DorWorld) -> None:
+    """The parts of this test share the import, which takes longer than all of them."""
+    check_the_account(site, world)
+    check_that_no_value_is_shown(site, world)
+    check_the_page_without_the_lines(site, world)
+
+
+def check_the_account(site: Site, world: DorWorld) -> None:
     listed = get(site, "/local/files.json?kind=dor-wage-file").json()["files"]
     assert [one["file"] for one in listed] == [WAGE_FILE[:-1] + "0"]
     (file,) = listed
@@ -113,7 +120,7 @@ def test_the_pages_explain_the_rejected_lines_of_an_import(site: Site, world: Do
     ]
 
 
-def test_no_page_has_a_value_of_a_line(site: Site, world: DorWorld) -> None:
+def check_that_no_value_is_shown(site: Site, world: DorWorld) -> None:
     people = world.query("SELECT first_name, last_name, tax_identifier FROM employee JOIN tax_identifier"
                          " USING (tax_identifier_id) LIMIT 200")  # fmt: skip
     names = world.query("SELECT employer_name, employer_fein FROM employer WHERE length(employer_name) > 8")
@@ -127,7 +134,7 @@ def test_no_page_has_a_value_of_a_line(site: Site, world: DorWorld) -> None:
     assert json.dumps(get(site, "/local/files.json").json())
 
 
-def test_without_its_database_the_page_has_the_reasons_and_the_command(site: Site, world: DorWorld) -> None:
+def check_the_page_without_the_lines(site: Site, world: DorWorld) -> None:
     file = get(site, "/local/files.json?kind=dor-wage-file").json()["files"][0]
     with psycopg.connect(world.conninfo, autocommit=True) as connection:
         connection.execute("REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM pfml_impersonal")

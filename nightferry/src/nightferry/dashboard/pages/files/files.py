@@ -37,7 +37,7 @@ def read_filter(view: View) -> ReportFilter:
     """Return the filter that the query of a page describes. An unknown kind has no reports."""
     return ReportFilter(
         kind=view.text("kind") or None,
-        subject=view.text("subject") or None,
+        subject=view.query.get("subject", [""])[-1] or None,  # a name may begin or end with a blank
         run=view.text("run") or None,
         since=view.time("since"),
         until=view.time("until"),
