@@ -34,6 +34,7 @@ def read_text(response: httpx.Response) -> str:
     return " ".join(check_html(response).text_content().split())
 
 
+@pytest.mark.long
 def test_schedules_and_triggers_on_aws(client: httpx.Client, fargate: FakeFargate, clock: FakeClock) -> None:
     fargate.script("three", TaskScript(exit_code=3))
     fargate.script("hello", TaskScript())

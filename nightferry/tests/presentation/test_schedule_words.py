@@ -193,7 +193,7 @@ def check(text: str, first: date, days: int = 70) -> None:
 
 
 @given(crons(), st.integers(0, 800))
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_the_words_of_a_cron_expression_describe_its_fires(text: str, offset: int) -> None:
     check(text, date(2026, 1, 1) + offset * DAY)
 

@@ -172,7 +172,9 @@ def test_a_skipped_execution_names_the_open_one(backend: AwsBackend, fargate: Fa
     assert list_all(backend, StartFilter("schedule:hourly", "started")) == []
 
 
-def test_what_aws_does_not_record_is_not_known(backend: AwsBackend, fargate: FakeFargate, declared: None) -> None:
+def test_what_aws_does_not_record_is_not_known_and_dead_letters_are_counted(
+    backend: AwsBackend, fargate: FakeFargate, declared: None
+) -> None:
     missed = backend.starts(StartFilter(outcome="missed"))
     assert isinstance(missed, NotKnown)
     assert "nightferry redrive schedules --env test --dry-run" in missed.reason
@@ -183,11 +185,11 @@ def test_what_aws_does_not_record_is_not_known(backend: AwsBackend, fargate: Fak
     assert isinstance(backend.starts(StartFilter("schedule:nightly", "skipped")), NotKnown)
     assert isinstance(backend.schedule_progress(), NotKnown)
     assert isinstance(backend.seen_objects("arrival"), NotKnown)
+    check_dead_letters(backend)
 
 
-def test_dead_letters_are_counted_without_being_received(
-    backend: AwsBackend, fargate: FakeFargate, declared: None
-) -> None:
+def check_dead_letters(backend: AwsBackend) -> None:
+    """Check that messages are counted without being received."""
     sqs = boto3.client("sqs", region_name="us-east-1")
     url = sqs.create_queue(QueueName="toy-test-schedules-dead-letters")["QueueUrl"]
     assert backend.dead_letters() == {"schedules": 0}
