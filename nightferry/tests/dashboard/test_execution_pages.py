@@ -233,7 +233,7 @@ def test_ten_thousand_items_are_one_small_page_with_the_failed_ones_first(many_i
     assert rows[:BAD] == ["failed"] * BAD
     assert set(rows[BAD:]) == {"succeeded"}
     assert len(page.xpath("//div[@id='strip']//*[local-name()='path']")) == 2  # one for each status
-    assert "At most 40 at once are allowed." in texts(page, "//div[@id='counts']/p[@class='note']")[0]
+    assert "At most 40 at once are allowed." in texts(page, "//div[@id='facts']/p")[0]
     overview = many_items.get("/local/executions/0e0e0e0e")
     assert len(overview.text) < 60_000
     assert "50 failed" in overview.text
