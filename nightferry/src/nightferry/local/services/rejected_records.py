@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nightferry.backend.reports import FoundRecords, RecordsUnreachable, RejectedRecord
 from nightferry.errors import needs_extra
+from nightferry.job.database_errors import get_database_message
 
 _CONNECT_SECONDS = 3
 # A query of a page: it changes nothing, and a page does not wait for long.
@@ -43,7 +44,7 @@ def read_records(found: FoundRecords, addresses: Mapping[str, str], after: int, 
             values = {"reference": found.reference, "after": after, "limit": limit}
             rows = connection.execute(declared.query.encode(), values).fetchall()
         except psycopg.Error as error:
-            reason = error.diag.message_primary or type(error).__name__
+            reason = get_database_message(error) or type(error).__name__
             raise RecordsUnreachable(
                 f"The query of the rejected records failed in {place}: {reason}.", command
             ) from None
