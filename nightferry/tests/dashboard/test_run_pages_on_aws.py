@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,11 +47,12 @@ def site(project: Project, fargate: FakeFargate, clock: FakeClock) -> Site:
     environment = project.environment("test")
     assert environment.aws is not None
     aws = Aws(environment.aws.region, environment.aws.account, attempts=1)
+    backend = AwsBackend(project, environment, clock=clock, aws=aws)  # which all threads share
     return Site(
         project,
         environment,
         Access.on_loopback(TOKEN, PORT),
-        lambda: AwsBackend(project, environment, clock=clock, aws=aws),
+        lambda: backend,
         author="anna",
         clock=clock,
     )
@@ -109,11 +111,22 @@ def test_the_log_on_aws_has_places_instead_of_numbers(client: httpx.Client, run:
     assert "line 617" in around.xpath("//li[@aria-current]")[0].text_content()
 
 
-def test_a_refused_log_is_said_on_the_page_of_the_run(client: httpx.Client, run: str, fargate: FakeFargate) -> None:
-    fargate.inject_errors("FilterLogEvents", "AccessDeniedException", times=1)
+def test_a_refused_log_is_said_on_the_page_of_the_run(
+    client: httpx.Client, site: Site, run: str, fargate: FakeFargate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = site.backend
+    assert isinstance(backend, AwsBackend)
+    read = backend.aws.logs.filter_log_events
+    group = backend.naming.log_group
+
+    def refuse(**parameters: Any) -> Any:
+        if parameters["logGroupName"] == group:
+            fargate.inject_errors("FilterLogEvents", "AccessDeniedException", times=1)
+        return read(**parameters)
+
+    monkeypatch.setattr(backend.aws.logs, "filter_log_events", refuse)
     page = check_html(client.get(f"/test/runs/{run}"))
     assert "The log is not known. Cannot read the log" in page.xpath("//main")[0].text_content()
-    fargate.inject_errors("FilterLogEvents", "AccessDeniedException", times=1)
     response = client.get(f"/test/runs/{run}/log")
     assert response.status_code == 502
     assert "AccessDenied" in response.text

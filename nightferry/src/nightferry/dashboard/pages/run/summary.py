@@ -103,7 +103,7 @@ def show(view: View) -> Response:
     is_alone = run.execution is None
     failed = judge_run(run.status, run.exit_code, run.stop_code) == "failed"
     result = view.backend.result(run)
-    reports = view.backend.reports(ReportFilter(run=run.id), limit=20)
+    reports = () if tail.problem else view.backend.reports(ReportFilter(run=run.id), limit=20)  # from the log on AWS
     repeated_by = view.backend.find_repeat(run.id) if failed and is_alone else None
     if view.as_json:
         return view.json({**describe_run(view.catalog, run), "result": result, "repeated_by": repeated_by,
