@@ -7,6 +7,7 @@ request. The client of a request that arrives byte by byte, and one that does no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
 import socket
@@ -106,7 +107,7 @@ class _Config(uvicorn.Config):
 
 
 class Server(uvicorn.Server):
-    """A server of an application. ``serve(sockets=[…])`` runs it, and ``should_exit`` ends it.
+    """A server of an application. ``start`` or ``run(sockets=[…])`` begins to serve, and ``should_exit`` ends it.
 
     With ``handle_signals``, SIGINT and SIGTERM end it, too. ``max_connections`` is by default well below the number of
     files that the process may open.
@@ -139,6 +140,15 @@ class Server(uvicorn.Server):
                 yield
         else:
             yield
+
+    async def start(self, listener: socket.socket) -> asyncio.Task[None]:
+        """Serve in a task, and return it as soon as connections are accepted. An error of the start is raised."""
+        serving = asyncio.create_task(self.serve(sockets=[listener]))
+        while not self.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if serving.done():
+            serving.result()
+        return serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""

@@ -147,13 +147,13 @@ async def _serve(
     starter.on_start = metrics.start_decided
     engine.components = await retry_while_locked(lambda: create_components(up))
     web = Server(create_app(up, create_routes(health, metrics)), handle_signals=False)
+    helpers = [await web.start(listener)]
     engine_lock.write_address(project.state, up.address)
     _log.info(
         "Engine started for %s: %s/health, %s/metrics.", project.state, up.address, up.address,
         extra={"event": "up", "environment": environment.name, "url": up.address},
     )  # fmt: skip
     work = asyncio.create_task(engine.work())
-    helpers = [asyncio.create_task(web.serve(sockets=[listener]))]
     if watch is not None:
         helpers.append(asyncio.create_task(_refresh_screen(up, watch)))
     stopping = _StopSignals(up, work)
