@@ -312,9 +312,10 @@ PARSERS = [
         "request to the engine",
         _request,
         lambda: [
-            b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
-            b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
-            b"GET /health?a=%20 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
+            b"GET /health HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % _serve(),
+            b"GET /metrics HTTP/1.1\r\nHost: localhost:%d\r\nAuthorization: Bearer token\r\nContent-Length: 1\r\n\r\na"
+            % _serve(),
+            b"GET /health?a=%%20 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n" % _serve(),
         ],
         (),
         (),  # the library's parser runs in a thread
