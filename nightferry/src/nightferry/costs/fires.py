@@ -55,7 +55,10 @@ class Month:
     def parse(cls, text: str) -> Month:
         """Return the month of a text such as 2026-11. Raises InvalidMonth."""
         try:
-            return cls.of(datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC))
+            time = datetime.strptime(text, "%Y-%m")
+            if 1970 <= time.year <= 2199:  # as in a schedule
+                return cls(time.year, time.month)
+            raise InvalidMonth(f"'{text}' is out of range. Use a year from 1970 to 2199.")
         except ValueError:
             raise InvalidMonth(f"'{text}' is not a month. Write it as in 2026-11.") from None
 

@@ -15,15 +15,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.dashboard.actions.rights import NotPermitted, TooManyActions
 from nightferry.dashboard.assets import read_asset, read_icon
-from nightferry.dashboard.gate import Gate, read_cookie
+from nightferry.dashboard.gate import OPEN_PATHS, Gate, read_cookie
 from nightferry.dashboard.pages.preferences import ZONE_COOKIE
 from nightferry.dashboard.rendering import Renderer
 from nightferry.dashboard.routes import PAGES, Page
@@ -62,7 +62,12 @@ class _App:
                 *self._list_page_routes(),
             ],
             middleware=[Middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES, compresslevel=5)],
-            exception_handlers={HTTPException: self._show_http_error, Exception: self._show_error},
+            exception_handlers={
+                HTTPException: self._show_http_error,
+                BadRequest: _refuse_plainly,
+                ClientDisconnect: _refuse_plainly,
+                Exception: self._show_error,
+            },
             lifespan=self._lifespan,
         )
         self.gate = Gate(starlette, site.access, self._require_login)
@@ -163,7 +168,7 @@ class _App:
 
     async def _show_http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if error.status_code == 404:
+        if error.status_code == 404 and request.url.path not in OPEN_PATHS:
             return _show_problem(self._make_view(request), _NoSuchPage("No page has this address."))
         return Response(f"{error.detail}\n", error.status_code, error.headers, "text/plain")
 
@@ -176,6 +181,8 @@ class _App:
         message = (
             f"This page failed ({get_type_name(error)}). The log of this server has the details: incident {number}."
         )
+        if request.url.path in OPEN_PATHS:  # a page has the names of the environment and of its project
+            return PlainTextResponse(f"{message}\n", 500)
         return _show_problem(self._make_view(request), _PageFailed(message))
 
 
@@ -211,6 +218,11 @@ def _show_problem(view: View, error: NightferryError) -> Response:
         message=str(error),
         retry=status in (502, 503),
     )
+
+
+async def _refuse_plainly(_: Request, error: Exception) -> Response:
+    """Respond to a request that no page has received. A client that has disconnected gets nothing."""
+    return PlainTextResponse(f"{error}\n", 400)
 
 
 def _choose_age(request: Request) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,8 +32,11 @@ _HEADERS = {
 }
 
 
-class BodyTooLarge(Exception):
+class BodyTooLarge(HTTPException):
     """The body of a request has more bytes than a form needs."""
+
+    def __init__(self) -> None:
+        super().__init__(413, f"A request has at most {MAX_BODY_BYTES:,} bytes.")
 
 
 class Gate:
@@ -52,11 +56,7 @@ class Gate:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        sender, app = _add_headers(send), self._check(scope)
-        try:
-            await app(scope, _limit_body(receive), sender)
-        except BodyTooLarge:
-            await _refuse(413, f"A request has at most {MAX_BODY_BYTES:,} bytes.")(scope, receive, sender)
+        await self._check(scope)(scope, _limit_body(receive), _add_headers(send))
 
     def _check(self, scope: Scope) -> ASGIApp:
         headers, method = Headers(scope=scope), scope["method"]

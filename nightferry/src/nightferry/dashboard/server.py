@@ -19,6 +19,7 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.http_server import Server, listen
 from nightferry.local.engine.engine_lock import read_address
+from nightferry.local.monitoring.engine_log import write_server_log
 
 
 class PlaceNotAllowed(NightferryError):
@@ -99,7 +100,8 @@ def serve(
     )  # fmt: skip
     server = Server(create_app(site), handle_signals=True, certificate=place.certificate, key=place.key)
     announce(f"{place.format_url()}login?code={make_code(token)}")
-    server.run(sockets=[listener])
+    with write_server_log(project.catalog.privacy):
+        server.run(sockets=[listener])
 
 
 def make_engine_login(state: Path) -> str | None:

@@ -6,6 +6,7 @@ Each part is made in a worker thread, like a page, because the local store belon
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ _LONGEST_SECONDS = 3600.0  # after which the browser connects again
 def download(
     name: str, read: Callable[[], bytes], threads: Executor, media_type: str = "text/plain; charset=utf-8"
 ) -> Response:
-    """Return a download. ``read`` returns the next part, and nothing at the end."""
+    """Return a download. ``read`` returns the next part, and nothing at the end.
+
+    Other characters of the name than letters, digits, points and hyphens could end it, or begin another header.
+    """
 
     async def iterate() -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -34,7 +38,7 @@ def download(
     return StreamingResponse(
         iterate(),
         headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Disposition": f'attachment; filename="{re.sub(r"[^A-Za-z0-9.-]", "_", name)}"',
             "Content-Security-Policy": "sandbox; default-src 'none'",
         },
         media_type=media_type,

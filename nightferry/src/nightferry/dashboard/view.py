@@ -64,7 +64,7 @@ class View:
         self.url = url
         self.headers = headers
         self.session = session
-        self.query = parse_qs(url.query, keep_blank_values=True, max_num_fields=100, errors="replace")
+        self.query = parse_qs(url.query, keep_blank_values=True, errors="replace")  # the gate limits its length
         self._renderer = renderer
         self._body = body
         self.threads = threads

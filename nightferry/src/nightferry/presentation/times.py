@@ -20,10 +20,12 @@ def parse_time(option: str, text: str, *, also: str = "") -> datetime:
     ``15m`` means 15 minutes ago (units: s, m, h, d). Other texts are ISO 8601, in local time if they have no offset.
     ``also`` is another form that the option accepts, for the message.
     """
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
-        return get_clock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    ago = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
     try:
-        time = datetime.fromisoformat(text.strip())
+        if ago is not None:
+            time = get_clock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        else:
+            time = datetime.fromisoformat(text.strip())
         if not 1970 <= time.year <= 2199:
             raise NightferryError(f"{option} {text} is out of range. Use a year from 1970 to 2199, as in a schedule.")
         return time.astimezone(UTC)

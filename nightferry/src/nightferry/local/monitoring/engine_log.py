@@ -1,4 +1,4 @@
-"""The engine's log: a rotating file next to the store, and stdout or a terminal."""
+"""The engine's log: a rotating file next to the store, and stdout or a terminal. A server alone logs to stderr."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _FILES = 3  # rotated files besides the current one
 NAME = "nightferry.engine"
 # The event loop and the server report problems of connections; without a handler they would write each to stderr.
 _LIBRARIES = (("asyncio", logging.WARNING), ("uvicorn.error", logging.WARNING))
+_PAGES = ("nightferry.dashboard", logging.WARNING)
 
 
 # The digits in the commands that a message recommends, which contain the ID of a run or an execution, are shown.
@@ -55,9 +56,7 @@ def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = P
 
     ``privacy`` is the catalog's; this process applies it from now on.
     """
-    redactor.privacy = privacy
-    show_numbers({"id"})
-    redactor.show_names(_COMMANDS)
+    _apply(privacy)
     file = _PrivateFile(
         create_state_folder(state) / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True
     )
@@ -69,11 +68,29 @@ def write_engine_log(state: Path, *others: logging.Handler, privacy: Privacy = P
     repeated = RepeatedMessages()
     try:
         with ExitStack() as stack:
-            for name, level in ((NAME, logging.INFO), *_LIBRARIES):
+            for name, level in ((NAME, logging.INFO), _PAGES, *_LIBRARIES):
                 stack.enter_context(_log_to((file, *others), repeated, name, level))
             yield
     finally:
         file.close()
+
+
+@contextmanager
+def write_server_log(privacy: Privacy) -> Iterator[None]:
+    """Send the log records of a server of pages in the block to stderr, without what the catalog's policy hides."""
+    _apply(privacy)
+    output, repeated = logging.StreamHandler(sys.stderr), RepeatedMessages()
+    output.setFormatter(_EngineFormatter())
+    with ExitStack() as stack:
+        for name, level in (_PAGES, *_LIBRARIES):
+            stack.enter_context(_log_to((output,), repeated, name, level))
+        yield
+
+
+def _apply(privacy: Privacy) -> None:
+    redactor.privacy = privacy
+    show_numbers({"id"})
+    redactor.show_names(_COMMANDS)
 
 
 @contextmanager
