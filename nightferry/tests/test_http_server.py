@@ -100,6 +100,19 @@ def test_a_connection_with_a_request_is_not_closed_for_an_idle_one(running: Runn
     assert get(busy, b"b").startswith(b"HTTP/1.1 200")
 
 
+def test_clients_that_do_not_complete_their_request_do_not_keep_others_out(running: Running) -> None:
+    for _ in range(LIMIT):
+        running.connect().sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+
+    def all_wait() -> bool:
+        connections = list(running.server.server_state.connections)
+        return len(connections) == LIMIT and all(not one.is_idle and one.waits_since for one in connections)
+
+    until(all_wait, "each connection waits for its client")
+    for _ in range(3):
+        assert get(running.connect()).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize(
     ("limit", "first", "then"),
     [

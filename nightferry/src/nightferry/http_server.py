@@ -2,7 +2,9 @@
 
 Each open connection needs a file descriptor of this process, also one over which no request ever comes. The server
 therefore counts sockets instead of requests. Above the limit, it closes the connection that has waited longest for a
-request. The client of a request that arrives byte by byte, and one that does not read its response, are disconnected.
+request; if none waits for one, the connection that has waited longest for the rest of a request, or for a client that
+does not read. The client of a request that arrives byte by byte, and one that does not read its response, are
+disconnected.
 """
 
 from __future__ import annotations
@@ -64,13 +66,20 @@ class Connection(H11Protocol):
         self._begun: object = None
         opened = [one for one in self.connections if isinstance(one, Connection) and not one.transport.is_closing()]
         if len(opened) > self.config.max_connections:  # type: ignore[attr-defined]
-            waiting = [one for one in opened if one.is_idle and one is not self]
-            min(waiting, key=lambda one: one.idle_since, default=self).transport.abort()
+            waiting = [one for one in opened if one.waits_since is not None and one is not self]
+            min(waiting, key=lambda one: (not one.is_idle, one.waits_since), default=self).transport.abort()
 
     @property
     def is_idle(self) -> bool:
         """Return True if no request is being handled."""
         return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def waits_since(self) -> float | None:
+        """Return since when the connection has waited for its client; None if the client waits for the server."""
+        if self.is_idle:
+            return self.idle_since
+        return self.busy_since if self.cycle.more_body else self.stalled_since
 
     def data_received(self, data: bytes) -> None:
         """Receive a part of a request."""

@@ -254,7 +254,7 @@ class AwsBackend(StateQueries):
 
     def stop(self, id: str, reason: str, author: str = "") -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        reason = format_stop_reason(self.redact(reason), author, LONGEST_REASON)
+        reason = format_stop_reason(self.redact(reason, ""), author, LONGEST_REASON)
         try:
             run = self.run(id)
         except UnknownName:

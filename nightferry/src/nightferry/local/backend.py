@@ -194,7 +194,9 @@ class LocalBackend(StateQueries):
 
     def stop(self, id: str, reason: str, author: str = "") -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        self.store.request_stop(self._resolve_id(id), format_stop_reason(self.redact(reason), author, _LONGEST_REASON))
+        self.store.request_stop(
+            self._resolve_id(id), format_stop_reason(self.redact(reason, ""), author, _LONGEST_REASON)
+        )
         self.apply_stop_requests()
 
     def add_action(self, action: Action) -> None:
