@@ -14,7 +14,18 @@ from typing import Any, Literal, Protocol
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult
 from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
-from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.queries import (
+    ALL_EXECUTIONS,
+    ALL_RUNS,
+    Count,
+    Cursor,
+    ExecutionFilter,
+    Outcome,
+    Page,
+    RunFilter,
+    judge_execution,
+    judge_run,
+)
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
 from nightferry.backend.starts import (
     ALL_STARTS,
@@ -136,6 +147,11 @@ class TaskRun:
             return None
 
     @property
+    def outcome(self) -> Outcome:
+        """Return the outcome so far."""
+        return judge_run(self.status, self.exit_code, self.stop_code)
+
+    @property
     def succeeded(self) -> bool:
         """Return True if the run ended with exit code 0."""
         return self.status == "STOPPED" and self.exit_code == 0
@@ -162,6 +178,11 @@ class ExecutionSummary:
     cause: str | None
     interrupted: bool = False
     started_by: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome so far."""
+        return judge_execution(self.status)
 
 
 @dataclass(frozen=True)

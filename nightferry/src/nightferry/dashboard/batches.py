@@ -7,8 +7,6 @@ That loses nothing: what it has started continues, and the same form leaves out 
 from __future__ import annotations
 
 import logging
-import secrets
-import string
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -25,6 +23,7 @@ from nightferry.clock import Clock
 from nightferry.contract import Privacy
 from nightferry.errors import NightferryError
 from nightferry.job.error_facts import get_type_name
+from nightferry.presentation.letter_ids import make_letter_id
 
 MOST_RUNNING = 3
 _KEPT = 50
@@ -65,7 +64,7 @@ class Batch(ABC):
     """A group of starts. ``rows`` grow and change while it works; a page reads them from another thread."""
 
     def __init__(self, order: Order, rows: Sequence[Row]) -> None:
-        self.id = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))  # redaction hides long numbers
+        self.id = make_letter_id(16)
         self.order = order
         self.rows = list(rows)
         self.started_at: datetime | None = None

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from nightferry.dashboard.svg.drawing import element
 from nightferry.job.redaction import MASK, Redactor
+from nightferry.presentation.quantities import format_quantity
 from nightferry.printable import make_printable
 
 _MOST_NODES = 600
@@ -73,8 +74,7 @@ class _Drawing:
         )
 
     def _draw_members(self, label: Markup, members: Iterable[_Member], count: int, kind: str, depth: int) -> Markup:
-        noun = kind if count == 1 else f"{kind}s"
-        summary = element("summary", label, element("span", f"{count:,} {noun}", class_="note"))
+        summary = element("summary", label, element("span", format_quantity(count, kind), class_="note"))
         is_open = depth < _OPEN_DEPTH and count <= _OPEN_MEMBERS
         inner = element("ul", *self._draw_some(members, count, depth))
         return element("li", element("details", summary, inner, open="" if is_open else None))

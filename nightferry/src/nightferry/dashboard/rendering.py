@@ -16,11 +16,12 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from nightferry.backend.interface import ExecutionSummary, TaskRun
-from nightferry.backend.queries import judge_execution, judge_run
 from nightferry.backend.state_history import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration
+from nightferry.presentation.quantities import choose_noun, format_quantity
 from nightferry.presentation.reports import format_share
+from nightferry.presentation.run_ends import describe_end
 from nightferry.printable import make_printable
 
 STATUSES = {
@@ -67,7 +68,7 @@ class Renderer:
             assets=written, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
             duration=render_duration,
             judge=judge, number=format_number, percent=format_share, describe_end=describe_end,
-            explain_cause=explain_cause,
+            explain_cause=explain_cause, noun=choose_noun, quantity=format_quantity,
         )  # fmt: skip
 
     def render(self, template: str, **context: Any) -> str:
@@ -83,18 +84,8 @@ def make_etag(body: bytes) -> str:
 def judge(entry: TaskRun | ExecutionSummary) -> str:
     """Return the status of a run or an execution, as a key of :data:`STATUSES`."""
     if isinstance(entry, TaskRun):
-        outcome = judge_run(entry.status, entry.exit_code, entry.stop_code)
-        return "queued" if entry.status == "QUEUED" else outcome
-    return "interrupted" if entry.interrupted else judge_execution(entry.status)
-
-
-def describe_end(run: TaskRun) -> str:
-    """Return how a run ended, in a few words; empty while it is running, and for a success."""
-    if run.status != "STOPPED" or run.succeeded:
-        return ""
-    usual = run.reason == "Essential container in task exited"
-    code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
-    return code if usual or not run.reason else f"{code}: {run.reason}"
+        return "queued" if entry.status == "QUEUED" else entry.outcome
+    return "interrupted" if entry.interrupted else entry.outcome
 
 
 def render_status(status: str, word: str = "") -> Markup:

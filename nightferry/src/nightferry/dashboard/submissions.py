@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import string
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import TypeVar
+
+from nightferry.presentation.letter_ids import make_letter_id
 
 MOST_PER_MINUTE = 30
 _KEPT = 1000  # forms, results and sessions
@@ -29,8 +30,8 @@ class Submissions:
 
     @staticmethod
     def make_token() -> str:
-        """Return the token of a new form: letters, because redaction could mask digits in the page."""
-        return "".join(secrets.choice(string.ascii_lowercase) for _ in range(28))
+        """Return the token of a new form."""
+        return make_letter_id(28)
 
     def claim(self, token: str) -> bool:
         """Return True if no form with this token was sent before. A form without a token is a script's."""

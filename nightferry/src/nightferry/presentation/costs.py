@@ -8,6 +8,7 @@ from typing import Any
 from nightferry.costs.estimate import NOT_INCLUDED, Estimate, TaskCost, WorkflowCost
 from nightferry.costs.prices import ARCHITECTURE_NAMES, ARCHITECTURES
 from nightferry.presentation.durations import format_duration
+from nightferry.presentation.quantities import format_quantity
 
 _LEAST_CENT = 0.005
 
@@ -28,7 +29,7 @@ def describe_total(estimate: Estimate) -> str:
         for architecture in ARCHITECTURES
     )
     number = len(estimate.unknown)
-    without = f", without {number} unknown part{'' if number == 1 else 's'}" if number else ""
+    without = f", without {format_quantity(number, 'unknown part')}" if number else ""
     return f"{estimate.environment}, {estimate.month}: about {amounts}{without}"
 
 

@@ -21,7 +21,7 @@ from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.scheduled import was_skipped
 from nightferry.aws.lru_cache import LruCache
 from nightferry.backend.interface import TaskRun, WorkflowExecution
-from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter, judge_execution, judge_run
+from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter, judge_execution
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.contract import INPUT_VARIABLES, SCHEDULE_VARIABLE, parse_scheduled_time
@@ -157,7 +157,7 @@ class Starts:
         """Return the start that began a run; None for one by hand, of an execution, or of a repeat."""
         if run.execution is not None or run.repeats is not None:
             return None
-        result = judge_run(run.status, run.exit_code, run.stop_code)
+        result = run.outcome
         schedule = run.env.get(SCHEDULE_VARIABLE)
         if schedule is not None and (due := run.scheduled_at) is not None:
             by_backfill = run.started_by.startswith("backfill/")

@@ -15,7 +15,7 @@ from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.periods import Period, is_outside, split_time
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.backend.interface import TaskRun
-from nightferry.backend.queries import Count, Cursor, Page, RunFilter, judge_run
+from nightferry.backend.queries import Count, Cursor, Page, RunFilter
 from nightferry.clock import Clock
 
 EXAMINED = 20_000
@@ -109,7 +109,7 @@ def _matches(wanted: RunFilter, run: TaskRun) -> bool:
     texts = (run.id, *run.args, *run.env, *run.env.values(), run.started_by, run.reason or "")
     return (
         wanted.task in (None, run.task)
-        and wanted.outcome in (None, judge_run(run.status, run.exit_code, run.stop_code))
+        and wanted.outcome in (None, run.outcome)
         and (wanted.since is None or run.created_at >= wanted.since)
         and (wanted.until is None or run.created_at < wanted.until)
         and (not wanted.text or any(wanted.text.lower() in text.lower() for text in texts))

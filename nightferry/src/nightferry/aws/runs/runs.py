@@ -8,7 +8,6 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from nightferry.backend.interface import RunStatus, TaskRun
-from nightferry.backend.queries import judge_run
 from nightferry.backend.usage import RunUsage
 from nightferry.contract import (
     ATTEMPT_VARIABLE,
@@ -79,7 +78,7 @@ def measure_run(run: TaskRun, peak_memory: int | None = None) -> RunUsage | None
     return RunUsage(
         run=run.id,
         task=run.task,
-        outcome=judge_run(run.status, run.exit_code, run.stop_code),
+        outcome=run.outcome,
         created_at=run.created_at,
         seconds=None if ran is None else max(ran.total_seconds(), 0),
         execution=run.execution,

@@ -12,6 +12,7 @@ from rich.markup import escape
 from nightferry.backend.findings import Finding
 from nightferry.cli.terminal.options import print_json
 from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.presentation.quantities import format_quantity
 
 _SIGNS = {
     "ok": "[green]✓[/]",
@@ -38,7 +39,7 @@ def report_findings(found: Iterable[Finding], env: str | None, *, as_json: bool)
         print_json([asdict(finding) for finding in findings])
     else:
         counts = Counter(finding.verdict for finding in findings)
-        warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
+        warnings = format_quantity(counts["warning"], "warning")
         unchecked = "" if env is None else f", {counts['not checked']} not checked in {env}"
         echo(f"\n{counts['ok']} OK, {warnings}, {failed} missing, wrong or not allowed{unchecked}.")
     if failed:

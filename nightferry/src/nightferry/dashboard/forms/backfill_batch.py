@@ -11,6 +11,7 @@ from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time
 from nightferry.dashboard.batches import Batch, Order, Row, RowState
 from nightferry.presentation.backfills.backfill import Backfill, BackfillTime, State
+from nightferry.presentation.quantities import format_quantity
 
 _STEP_SECONDS = 0.25
 _STATES: dict[State, RowState] = {
@@ -62,7 +63,8 @@ class BackfillBatch(Batch):
         """Return the number of times by their state."""
         words = {"succeeded": "succeeded", "failed": "failed", "open": "running", "queued": "not started"}
         found = [(self.count(state), word) for state, word in words.items()]  # type: ignore[arg-type]
-        return f"Of {len(self.rows):,} times, {', '.join(f'{number:,} {word}' for number, word in found if number)}."
+        parts = ", ".join(f"{number:,} {word}" for number, word in found if number)
+        return f"Of {format_quantity(len(self.rows), 'time')}, {parts}."
 
 
 class _ShownBackfill(Backfill):

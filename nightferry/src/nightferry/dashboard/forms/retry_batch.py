@@ -10,6 +10,7 @@ from nightferry.backend.interface import Backend, CannotRedrive, Unreachable
 from nightferry.dashboard.batches import Batch, Order, Row
 from nightferry.errors import NightferryError
 from nightferry.presentation.problems.grouping import Retry
+from nightferry.presentation.quantities import format_quantity
 
 MOST_CHECKED = 25
 """The number of retries that a preview checks where each check needs several calls of AWS."""
@@ -33,7 +34,7 @@ class Check:
         ]
         done = " and ".join(f"{number:,} {one if number == 1 else many}" for number, one, many in parts if number)
         order = ", one after the other, the oldest first" if len(retries) > 1 else ""
-        effects = [f"For {failures:,} {'failure' if failures == 1 else 'failures'}, {done or 'nothing starts'}{order}."]
+        effects = [f"For {format_quantity(failures, 'failure')}, {done or 'nothing starts'}{order}."]
         if self.checked < len(retries):
             effects.append(
                 f"The first {self.checked} of {len(retries):,} were checked; the others are checked when they start."

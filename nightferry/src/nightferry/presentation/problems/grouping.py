@@ -6,7 +6,6 @@ lists of failed runs and executions. If the period has more than a limit, the re
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from typing import Literal
 from nightferry.backend.interface import Backend, ExecutionSummary, Refused, TaskRun
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.state_history import explain_cause
-from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
+from nightferry.presentation.letter_ids import digest_to_letters
 from nightferry.presentation.problems.normalized_messages import normalize_message
+from nightferry.presentation.run_ends import get_own_reason, name_failure
 
 MOST_RUNS = 2_000
 """The number of failed runs that are examined, newest first."""
@@ -26,8 +26,6 @@ MOST_EXECUTIONS = 1_000
 """The number of failed executions that are examined, newest first. On AWS, each new one is a call."""
 
 Kind = Literal["task", "workflow"]
-
-_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,9 @@ class Problem:
 
     @property
     def key(self) -> str:
-        """Return the identity of the cause for a URL, in letters, because redaction hides long numbers."""
+        """Return the identity of the cause for a URL."""
         parts = (self.kind, self.name, self.error, self.message, str(self.of_steps))
-        digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return digest.translate(_LETTERS)
+        return digest_to_letters("\n".join(parts), 16)
 
     @property
     def newest(self) -> Failure:
@@ -121,22 +118,8 @@ def find_problems(backend: Backend, since: datetime, until: datetime) -> Problem
 
 
 def _describe_run(run: TaskRun, last_error: str | None) -> Failure:
-    reason = run.reason if run.reason and run.reason.rstrip(".") != EXITED_REASON else ""
-    return Failure("task", run.task, run.id, run.created_at, describe_end(run), last_error or reason, run.execution)
-
-
-def describe_end(run: TaskRun) -> str:
-    """Return how a failed run ended, in a few words."""
-    if OUT_OF_MEMORY in (run.reason or ""):
-        return "out of memory"
-    match run.exit_code:
-        case None:
-            return "did not start" if run.started_at is None else "ended without an exit code"
-        case ExitCode.TIME_LIMIT:
-            return "time limit"
-        case ExitCode.BAD_SETTINGS:
-            return "invalid settings (exit code 2)"
-    return f"exit code {run.exit_code}"
+    message = last_error or get_own_reason(run)
+    return Failure("task", run.task, run.id, run.created_at, name_failure(run), message, run.execution)
 
 
 def _describe_execution(execution: ExecutionSummary) -> Failure:

@@ -43,8 +43,3 @@ def count_outcomes(runs: Iterable[RunUsage]) -> Outcomes:
 def format_instant(time: datetime) -> str:
     """Return a time for the query of a list, which then begins exactly there."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-
-
-def format_number(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is 1."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

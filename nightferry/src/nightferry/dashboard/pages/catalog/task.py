@@ -20,11 +20,12 @@ from nightferry.costs.observations import summarize
 from nightferry.costs.prices import ARCHITECTURE_NAMES, ARCHITECTURES, find_prices
 from nightferry.dashboard.pages.catalog.grants import describe_grants
 from nightferry.dashboard.pages.catalog.setting_sources import list_settings
-from nightferry.dashboard.pages.catalog.success import count_outcomes, format_instant, format_number
+from nightferry.dashboard.pages.catalog.success import count_outcomes, format_instant
 from nightferry.dashboard.svg import durations
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
 from nightferry.presentation.durations import find_percentile
+from nightferry.presentation.quantities import format_quantity
 
 DAYS = 90
 MAX_RUNS = 2000
@@ -42,9 +43,8 @@ def show(view: View) -> Response:
     outcomes = count_outcomes(runs)
     ran = [run for run in runs if run.seconds is not None and run.outcome != "stopped"]
     columns = [durations.Column(run.created_at, run.seconds or 0, run.outcome == "failed") for run in ran]
-    title = (
-        f"Durations of {format_number(len(ran), 'run')} of {task.name} since {since:%Y-%m-%d}, {outcomes.failed} failed"
-    )
+    number = format_quantity(len(ran), "run")
+    title = f"Durations of {number} of {task.name} since {since:%Y-%m-%d}, {outcomes.failed} failed"
     use = _describe_use(task, runs)
     settings = [
         asdict(setting) | {"value": view.shown(setting.value, setting.variable)}
@@ -87,7 +87,7 @@ def _describe_use(task: Task, runs: Sequence[RunUsage]) -> dict[str, Any]:
         "p95_seconds": find_percentile(lengths, 95),
         "longest_seconds": max(lengths, default=None),
         "peak_memory": max(peaks, default=None),
-        "measured": format_number(len(peaks), "run"),
+        "measured": format_quantity(len(peaks), "run"),
         "memory_used": max(peaks) / (task.size.memory << 20) if peaks else None,
         "median_log_bytes": find_percentile(sizes, 50),
     }

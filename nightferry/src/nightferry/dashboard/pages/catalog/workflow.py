@@ -10,17 +10,18 @@ from typing import Any
 from starlette.responses import Response
 
 from nightferry.backend.interface import ExecutionSummary
-from nightferry.backend.queries import ExecutionFilter, judge_execution
+from nightferry.backend.queries import ExecutionFilter
 from nightferry.backend.request_checks import get_workflow
 from nightferry.catalog.declarations import Task
 from nightferry.costs.prices import find_prices
 from nightferry.costs.transitions import count_overlap_transitions, measure_definition
 from nightferry.dashboard.pages.catalog.state_lengths import StateHistories, StateLengths, compare, find_slowest
-from nightferry.dashboard.pages.catalog.success import count, format_instant, format_number
+from nightferry.dashboard.pages.catalog.success import count, format_instant
 from nightferry.dashboard.svg import columns
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
 from nightferry.presentation.durations import find_percentile
+from nightferry.presentation.quantities import format_quantity
 from nightferry.schedules.durations import measure_workflow
 
 EXECUTIONS = 30
@@ -32,7 +33,7 @@ def show(view: View) -> Response:
     workflow = get_workflow(view.catalog, view.path["workflow"])
     newest = list(view.backend.executions(ExecutionFilter(workflow=workflow.name), limit=EXECUTIONS))
     ended = [one for one in reversed(newest) if one.stopped_at is not None]  # the oldest first, as columns
-    outcomes = count(judge_execution(one.status) for one in ended)
+    outcomes = count(one.outcome for one in ended)
     histories = [_HISTORIES.find(view.backend, one) for one in ended]
     states = compare(histories)
     slowest = find_slowest(states)
@@ -40,7 +41,7 @@ def show(view: View) -> Response:
     succeeded = [_measure(one) for one in ended if one.status == "SUCCEEDED"]
     longest = max((length for state in states for length in state.lengths if length is not None), default=0.0)
     usual = find_percentile(succeeded, 50)
-    failed = [judge_execution(one.status) == "failed" for one in ended]
+    failed = [one.outcome == "failed" for one in ended]
     data = {
         "workflow": workflow.name,
         "description": workflow.description,
@@ -79,14 +80,14 @@ def _measure(execution: ExecutionSummary) -> float:
 
 
 def _draw(totals: list[float], failed: list[bool], workflow: str) -> Any:
-    title = f"Durations of the last {format_number(len(totals), 'execution')} of {workflow}, the newest on the right"
+    title = f"Durations of the last {format_quantity(len(totals), 'execution')} of {workflow}, the newest on the right"
     return columns.draw(totals, failed, max(totals), f"{title}; {sum(failed)} failed")
 
 
 def _describe(state: StateLengths, longest: float, usual: float | None) -> dict[str, Any]:
     failures = sum(state.failed)
     entered = sum(length is not None for length in state.lengths)
-    title = f"Durations of state {state.name} in {format_number(entered, 'execution')}, the newest on the right"
+    title = f"Durations of state {state.name} in {format_quantity(entered, 'execution')}, the newest on the right"
     median = state.median
     return {
         "name": state.name,

@@ -7,12 +7,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.queries import ExecutionFilter, judge_execution
-from nightferry.dashboard.pages.catalog.success import count, format_instant, format_number
+from nightferry.backend.queries import ExecutionFilter
+from nightferry.dashboard.pages.catalog.success import count, format_instant
 from nightferry.dashboard.pages.catalog.workflow import EXECUTIONS
 from nightferry.dashboard.svg import columns
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import find_percentile
+from nightferry.presentation.quantities import format_quantity
 
 
 def show(view: View) -> Response:
@@ -34,17 +35,17 @@ def _describe(view: View, name: str) -> dict[str, Any]:
     newest = list(view.backend.executions(ExecutionFilter(workflow=name), limit=EXECUTIONS))
     ended = [one for one in reversed(newest) if one.stopped_at is not None]
     lengths = [(one.stopped_at - one.started_at).total_seconds() for one in ended if one.stopped_at is not None]
-    failed = [judge_execution(one.status) == "failed" for one in ended]
+    failed = [one.outcome == "failed" for one in ended]
     good = [length for length, bad in zip(lengths, failed, strict=True) if not bad]
-    number = format_number(len(ended), "execution")
+    number = format_quantity(len(ended), "execution")
     title = f"Durations of the last {number} of {name}, the newest on the right; {sum(failed)} failed"
     return {
         "name": name,
         "description": view.catalog.workflows[name].description,
         "tasks": list(view.catalog.workflows[name].tasks),
-        "outcomes": count(judge_execution(one.status) for one in ended),
+        "outcomes": count(one.outcome for one in ended),
         "since": format_instant(newest[-1].started_at) if newest else None,
         "median_seconds": find_percentile(good, 50),
-        "last": judge_execution(newest[0].status) if newest else None,
+        "last": newest[0].outcome if newest else None,
         "chart": columns.draw(lengths, failed, max(lengths), title) if lengths else None,
     }

@@ -23,6 +23,7 @@ from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.presentation.backfills.backfill import BackfillTime
 from nightferry.presentation.backfills.schedule_times import Bound, NoTimes, find_times
+from nightferry.presentation.quantities import format_quantity
 from nightferry.presentation.schedules import read_schedules
 
 MOST_TIMES = 1_000
@@ -185,7 +186,8 @@ class _SchedulePage:
             if listed is None:
                 return []
             left_out = sum(one.id is not None for one in listed)
-            effects = [f"{declared.target} starts for {len(wanted):,} times, {asked.at_once} at once, in order."]
+            times = format_quantity(len(wanted), "time")
+            effects = [f"{declared.target} starts for {times}, {asked.at_once} at once, in order."]
             if left_out:
                 effects.append(f"{left_out:,} times are left out, because they have a start.")
             return effects
@@ -205,7 +207,7 @@ class _SchedulePage:
         return Proposal(
             action=self._kind,
             target=declared.name,
-            button=f"Start {declared.target} for {len(wanted):,} {'time' if len(wanted) == 1 else 'times'}"
+            button=f"Start {declared.target} for {format_quantity(len(wanted), 'time')}"
             if listed is not None and self._kind == "backfill"
             else f"Start {declared.target} for the chosen times",
             preview=preview,

@@ -14,6 +14,7 @@ from nightferry.dashboard.forms.retry_batch import RetryBatch, check_retries
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import UnknownName
 from nightferry.presentation.problems.grouping import Problem, ProblemReport, find_problems, list_retries
+from nightferry.presentation.quantities import format_quantity
 
 _DEFAULT_PERIOD = timedelta(hours=24)
 _PER_PAGE = 50
@@ -138,7 +139,7 @@ def retry(view: View) -> Response:
 
 def _make_title(problem: Problem) -> str:
     number = len(problem.failures)
-    return f"Retry {number:,} {'failure' if number == 1 else 'failures'} of {problem.name}"
+    return f"Retry {format_quantity(number, 'failure')} of {problem.name}"
 
 
 def _describe(problem: Problem, since: datetime, until: datetime) -> dict[str, Any]:
@@ -160,14 +161,14 @@ def _propose(view: View, problem: Problem) -> Proposal:
         order = Order("retry-group", problem.key, _make_title(problem), "/problems", consent.author, consent.reason)
         batch = RetryBatch(order, retries)
         view.site.batches.start(batch)
-        text = batch.describe() if batch.wait() else f"{len(retries):,} starts continue on this page."
+        text = batch.describe() if batch.wait() else f"{format_quantity(len(retries), 'start')} continue on this page."
         return Done(text, view.link(f"/batches/{batch.id}"), tuple(batch.list_started()))
 
     task = view.catalog.tasks.get(problem.name) if problem.kind == "task" and not problem.of_steps else None
     return Proposal(
         action="retry-group",
         target=problem.key,
-        button=f"Retry {number:,} {'failure' if number == 1 else 'failures'}",
+        button=f"Retry {format_quantity(number, 'failure')}",
         preview=preview,
         act=act,
         tasks=() if task is None else (task,),

@@ -5,7 +5,6 @@ A run starts only after its request was shown: the form that starts it has the d
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
@@ -19,6 +18,7 @@ from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_
 from nightferry.dashboard.forms.run_form import RunForm, RunInput, Visibility, list_changes, list_problems
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
+from nightferry.presentation.letter_ids import digest_to_letters
 
 _TEMPLATE = "run_form.html"
 _NOT_SHOWN = "The request was not shown yet, or has changed. This is what will be requested; send the form to start it."
@@ -181,6 +181,5 @@ class _RunPage:
 
 
 def _digest(request: RunRequest) -> str:
-    """Return the identity of a request in letters, because redaction hides long numbers."""
-    digest = hashlib.sha256(repr((astuple(request), sorted(request.env.items()))).encode("utf-8", "replace")).digest()
-    return "".join(f"{chr(97 + byte // 16)}{chr(97 + byte % 16)}" for byte in digest[:16])
+    """Return the identity of a request."""
+    return digest_to_letters(repr((astuple(request), sorted(request.env.items()))), 32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +16,7 @@ from nightferry.dashboard.forms.run_form import RunInput, Visibility
 from nightferry.dashboard.forms.workflow_form import list_fields, read_input
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
+from nightferry.presentation.letter_ids import digest_to_letters
 
 _TEMPLATE = "workflow_form.html"
 _NOT_SHOWN = "The input was not shown yet, or has changed. This is what will be started; send the form to start it."
@@ -122,6 +122,5 @@ class _WorkflowPage:
 
 
 def _digest(value: Any) -> str:
-    """Return the identity of an input in letters, because redaction hides long numbers."""
-    digest = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()
-    return "".join(f"{chr(97 + byte // 16)}{chr(97 + byte % 16)}" for byte in digest[:16])
+    """Return the identity of an input."""
+    return digest_to_letters(json.dumps(value, sort_keys=True), 32)

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.log_windows import LEVELS, MAX_LINES, Level, LineFilter, LineNumber, LogLine, LogWindow, Place
-from nightferry.backend.queries import judge_run
 from nightferry.dashboard.pages.run.log_rows import LogRows, format_place
 from nightferry.dashboard.view import ID, BadRequest, View
 from nightferry.errors import UnknownName
@@ -20,7 +19,6 @@ from nightferry.errors import UnknownName
 _AROUND_ERROR = 41
 """The lines around the last error with which the log of a failed run opens."""
 
-_NAMED_PLACES = ("start", "end")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _LONGEST_POSITION = 30
 
@@ -85,7 +83,7 @@ def read_log(view: View) -> LogView:
         return LogView(run, wanted, found.window, _find_at(found.window, place), is_end=False)
     if not wanted.has_all:
         return find(is_end=True, after=0, resume=resume)
-    if judge_run(run.status, run.exit_code, run.stop_code) == "failed" and (error := find_error(view, run)):
+    if run.outcome == "failed" and (error := find_error(view, run)):
         return find(at=format_place(error), around=error.position, limit=_AROUND_ERROR)
     return find(is_end=True, resume=resume)
 

@@ -13,16 +13,16 @@ from starlette.responses import Response
 from nightferry.backend.interface import Refused, TaskRun
 from nightferry.backend.log_lines import parse_line, read_level
 from nightferry.backend.log_windows import LogLine
-from nightferry.backend.queries import RunFilter, judge_run
+from nightferry.backend.queries import RunFilter
 from nightferry.backend.reports import ReportFilter
 from nightferry.contract import LogEvent
-from nightferry.dashboard.pages.run.ends import advise, explain_exit
 from nightferry.dashboard.pages.run.log import find_run
 from nightferry.dashboard.pages.run.log_rows import LogRows, format_place
 from nightferry.dashboard.pages.run.usual_durations import expect_end, find_earlier_runs, find_usual_duration
 from nightferry.dashboard.view import View
 from nightferry.presentation.inputs import describe_run, format_inputs
 from nightferry.presentation.progress import is_progress
+from nightferry.presentation.run_ends import advise, explain_exit
 
 _LAST_LINES = 300
 """The lines at the end of the log in which progress, the end and the last error are searched."""
@@ -59,7 +59,7 @@ def read_tail(view: View, run: TaskRun) -> Tail:
     except Refused as refused:
         return Tail(problem=str(refused))
     error, ended, progress = None, None, dict[str, dict[str, Any]]()
-    failed = judge_run(run.status, run.exit_code, run.stop_code) == "failed"
+    failed = run.outcome == "failed"
     for line in lines:
         fields = parse_line(line.text)
         if fields is None:
@@ -101,7 +101,7 @@ def show(view: View) -> Response:
     now = view.site.clock.now()
     took = None if run.started_at is None else ((run.stopped_at or now) - run.started_at).total_seconds()
     is_alone = run.execution is None
-    failed = judge_run(run.status, run.exit_code, run.stop_code) == "failed"
+    failed = run.outcome == "failed"
     result = view.backend.result(run)
     reports = () if tail.problem else view.backend.reports(ReportFilter(run=run.id), limit=20)  # from the log on AWS
     repeated_by = view.backend.find_repeat(run.id) if failed and is_alone else None
@@ -147,7 +147,7 @@ def _list_actions(view: View, run: TaskRun, *, is_repeated: bool) -> Iterator[tu
     if run.status != "STOPPED":
         yield view.link(f"/runs/{run.id}/stop"), "Stop …"
         return
-    if judge_run(run.status, run.exit_code, run.stop_code) == "failed":
+    if run.outcome == "failed":
         if run.execution is not None:
             yield view.link(f"/executions/{run.execution}/redrive"), "Redrive the execution …"
         elif not is_repeated:

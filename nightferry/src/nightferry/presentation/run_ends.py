@@ -1,4 +1,4 @@
-"""The end of a run in words: what its exit code means, and what to do next."""
+"""The end of a run in words: what happened, what its exit code means, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 
 from nightferry.backend.interface import TaskRun
-from nightferry.contract import OUT_OF_MEMORY, ExitCode
+from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
 
 _MEANINGS: Mapping[int, str] = {
     ExitCode.SUCCESS: "The job succeeded, or had nothing to do because another run was doing its work.",
@@ -30,11 +30,39 @@ _ADVICE: Mapping[int, str] = {
 }
 
 
+def describe_end(run: TaskRun) -> str:
+    """Return how a run ended, in a few words; empty while it is running, and for a success."""
+    if run.status != "STOPPED" or run.succeeded:
+        return ""
+    code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
+    reason = get_own_reason(run)
+    return f"{code}: {reason}" if reason else code
+
+
+def name_failure(run: TaskRun) -> str:
+    """Return the kind of end of a failed run, in a few words, without its reason."""
+    if _ran_out_of_memory(run):
+        return "out of memory"
+    match run.exit_code:
+        case None:
+            return "did not start" if run.started_at is None else "ended without an exit code"
+        case ExitCode.TIME_LIMIT:
+            return "time limit"
+        case ExitCode.BAD_SETTINGS:
+            return "invalid settings (exit code 2)"
+    return f"exit code {run.exit_code}"
+
+
+def get_own_reason(run: TaskRun) -> str:
+    """Return the reason of the end of a run; empty if it has none but that of every container that ends."""
+    return "" if run.reason is None or run.reason.rstrip(".") == EXITED_REASON else run.reason
+
+
 def explain_exit(run: TaskRun) -> str:
     """Return the end of a run as a sentence; empty for a run that has not ended."""
     if run.status != "STOPPED":
         return ""
-    if OUT_OF_MEMORY.lower() in (run.reason or "").lower():
+    if _ran_out_of_memory(run):
         return "The job needed more memory than its task has."
     if run.exit_code is None:
         return "The task did not start." if run.started_at is None else "The task ended without an exit code."
@@ -47,9 +75,13 @@ def advise(run: TaskRun) -> str:
     """Return what to do next about a failed run, as far as its exit code determines it; empty without advice."""
     if run.status != "STOPPED" or run.exit_code is None or run.stopped_by_user:
         return ""
-    if OUT_OF_MEMORY.lower() in (run.reason or "").lower():
+    if _ran_out_of_memory(run):
         return _ADVICE[ExitCode.KILLED]
     return _ADVICE.get(run.exit_code, _ADVICE[ExitCode.FAILURE] if run.exit_code else "")
+
+
+def _ran_out_of_memory(run: TaskRun) -> bool:
+    return OUT_OF_MEMORY.lower() in (run.reason or "").lower()
 
 
 def _describe_other(code: int) -> str:
