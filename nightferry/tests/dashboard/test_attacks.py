@@ -113,6 +113,15 @@ def test_no_query_fails_a_page(client: httpx.Client, query: str) -> None:
     assert response.status_code in (200, 400), response.text
 
 
+@pytest.mark.parametrize("id", ["x", "", "-1", "9" * 18, "9" * 30, "\u0661", "\0", "1e9"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
+def test_no_cursor_fails_a_list(night_client: httpx.Client, time: str, id: str) -> None:
+    for page in ("runs", "executions", "activity", "files", "files.csv", "schedules/often", "triggers/arrival"):
+        for name in ("before", "objects_before"):
+            response = night_client.get(f"/local/{page}", params={name: f"{time}~{id}"})
+            assert response.status_code == 200, (page, response.text)
+
+
 @pytest.mark.parametrize("month", ["9999-12", "0001-01", "2200-01", "1969-12"])
 def test_no_month_fails_the_costs(client: httpx.Client, month: str) -> None:
     response = client.get("/local/costs", params={"month": month})

@@ -14,6 +14,7 @@ from nightferry.aws import log_windows
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import RunRequest
+from nightferry.contract import Privacy
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.pages.run import log_follow
 from nightferry.dashboard.site import Site
@@ -109,6 +110,18 @@ def test_the_log_on_aws_has_places_instead_of_numbers(client: httpx.Client, run:
     [row] = found.xpath("//ol/li[a]")
     around = check_html(client.get(f"/test/runs/{run}/log{row.xpath('a/@href')[0]}"))
     assert "line 617" in around.xpath("//li[@aria-current]")[0].text_content()
+
+
+def test_places_on_aws_stay_links_where_personal_data_is_hidden(
+    client: httpx.Client, site: Site, run: str, fargate: FakeFargate
+) -> None:
+    site.redactor.privacy = Privacy.STRICT
+    page = check_html(client.get(f"/test/runs/{run}/log?at=start"))
+    later = client.get(page.xpath("//a[@rel='next']/@href")[0])
+    assert "line 1001" in later.text
+    [this_view] = [link for link in check_html(later).xpath("//a/@href") if "/log.txt?" in link and "all=" not in link]
+    assert "line 1001" in client.get(this_view).text
+    assert "987654321" not in client.get(f"/test/runs/{run}/log?at=987654321").text
 
 
 def test_a_refused_log_is_said_on_the_page_of_the_run(

@@ -6,6 +6,7 @@ and the next page begins after it: entries that are added in the meantime neithe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,11 @@ class Cursor:
 
     def __str__(self) -> str:
         return f"{self.time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}~{self.id}"
+
+    @property
+    def number(self) -> int:
+        """Return the ID of an entry whose ID is a number; 0 without one, and for another text in a URL."""
+        return int(self.id) if re.fullmatch("[0-9]{1,18}", self.id) else 0
 
     @classmethod
     def parse(cls, text: str) -> Self:

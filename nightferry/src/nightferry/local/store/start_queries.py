@@ -60,7 +60,7 @@ class StartQueries(StoreFile):
         data and a cursor is a part of a URL.
         """
         time = _END_OF_TIME if before is None else before.time
-        skipped = 0 if before is None else int(before.id or 0)
+        skipped = 0 if before is None else before.number
         rows = self._db.execute(
             "SELECT * FROM known_object WHERE trigger = ? AND modified_us <= ?"
             " ORDER BY modified_us DESC, key DESC LIMIT ? OFFSET ?",
@@ -94,7 +94,7 @@ def _build_condition(wanted: StartFilter, before: Cursor | None) -> tuple[str, l
     values: list[str | int] = [value for value in equal.values() if value is not None]
     if before is not None and (wanted.until is None or before.time < wanted.until):
         conditions.append("(decided_at, start.rowid) < (?, ?)")
-        values += [format_time(before.time), int(before.id or 0)]
+        values += [format_time(before.time), before.number]
     else:
         conditions.append("decided_at < ?")
         values.append(format_time(wanted.until or _END_OF_TIME))

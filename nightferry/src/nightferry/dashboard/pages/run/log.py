@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from nightferry.backend.interface import TaskRun
@@ -21,6 +22,8 @@ _AROUND_ERROR = 41
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _LONGEST_POSITION = 30
+_OWN = re.compile(r"p?[0-9]{17,30}|[\w/+=-]{40,}", re.ASCII)
+"""A position on AWS, and the token that continues a search: longer than any number of a person or an account."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def show(view: View) -> Response:
         rows=rows,
         levels=LEVELS,
         counts=None if counts is None else _add_up(counts),
-        resume=None if window.resume is None else view.with_query(resume=window.resume),
+        resume=None if window.resume is None else _link(view, keep=True, resume=window.resume),
         earlier=_link(view, before=window.lines[0].position) if window.has_earlier and window.lines else None,
         later=_link(view, after=last) if window.has_later and window.lines else None,
         start=_link(view, at="start"),
@@ -155,12 +158,16 @@ def show(view: View) -> Response:
     )
 
 
-def _link(view: View, path: str = "", keep: bool = False, **place: object) -> str:
-    """Return the link to a window of the same filter at another place; with ``keep``, at the same one."""
-    query: dict[str, object] = {name: view.text(name) for name in ("q", "level")} | place
+def _link(view: View, path: str = "", keep: bool = False, **place: object) -> Markup:
+    """Return the link to a window of the same filter at another place; with ``keep``, at the same one.
+
+    It is markup, because redaction would hide the long positions on AWS. Its parts were checked.
+    """
+    query: dict[str, object] = {name: view.text(name) for name in ("q", "level")}
     if keep:
-        query |= {name: view.text(name) for name in ("at", "before", "after", "resume")}
-    return view.link(path or f"/runs/{view.path['id']}/log", **query)
+        kept = {name: view.text(name) for name in ("at", "before", "after", "resume")}
+        query |= {name: text for name, text in kept.items() if _OWN.fullmatch(text) or view.shown(text) == text}
+    return escape(view.link(path or f"/runs/{view.path['id']}/log", **query | place))
 
 
 def _add_up(counts: dict[Level, int] | Any) -> list[tuple[Level, int]]:
