@@ -12,13 +12,18 @@ OWN_STORE = "reads what the engine itself has written to its store, whose file i
 OWN_SOURCE = "reads the project's own source code"
 OWN_FILES = "reads the files and schemas of the plan that this process has just synthesized, or that ship with it"
 WITHOUT_FUZZ = {
+    "nightferry.audit.journal": "reads the lines that this account has written to a private file",
     "nightferry.aws.runs.placement": "reads a parameter that the deployment writes; JSON in the form that it writes",
     "nightferry.aws.runs.repeats": "reads the name of a schedule that the retry function has created",
     "nightferry.aws.verify.secrets": "its URLs are the webhooks' whose parser is fuzzed in the function",
     "nightferry.catalog.main_function": OWN_SOURCE,
     "nightferry.catalog.result_type": OWN_SOURCE,
+    "nightferry.cli.run.up_pages": "reads the address that the engine itself has written",
+    "nightferry.costs.prices": "reads a file that ships with it; the prices of environment files are fuzzed there",
     "nightferry.cli.deploy.states": "its parsers of JSON and YAML are fuzzed",
     "nightferry.presentation.failures": "reads the endpoint in an error of botocore",
+    "nightferry.dashboard.pages.catalog.setting_sources": "fuzzed through the files of environments",
+    "nightferry.dashboard.server": "reads the options of a command line, by the standard library",
     "nightferry.dashboard.pages.forms.backfill": "the times of a backfill are fuzzed",
     "nightferry.dashboard.pages.forms.problems": "reads two times by datetime.fromisoformat",
     "nightferry.environments.toml_text": "fuzzed through the files of environments and projects",
@@ -28,6 +33,8 @@ WITHOUT_FUZZ = {
     "nightferry.local.integrations.call": "reads the argument that the engine writes",
     "nightferry.local.integrations.executions": "reads the input that the interpreter has encoded",
     "nightferry.local.services.owners": OWN_STORE,
+    "nightferry.local.store.actions": OWN_STORE,
+    "nightferry.local.store.queries": OWN_STORE,
     "nightferry.local.store.lines": OWN_STORE,
     "nightferry.local.store.executions": OWN_STORE,
     "nightferry.local.store.runs": OWN_STORE,

@@ -73,7 +73,7 @@ def _read_problems(address: str) -> Mapping[str, str]:
         return {"engine": f"The engine does not respond within {_HEALTH_SECONDS:.0f} seconds."}
     try:
         return {str(part): str(problem) for part, problem in json.loads(content)["problems"].items()}
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return {"engine": f"Another program responds at {address}."}
 
 
@@ -102,7 +102,7 @@ def _parse_message(line: bytes) -> EngineMessage | None:
         if record["level"] not in _LEVELS:
             return None
         return EngineMessage(datetime.fromisoformat(record["time"]), record["level"], str(record["message"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None  # the rest of a line, or the frames of an internal error
 
 
