@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,8 +17,9 @@ from nightferry.contract import Privacy
 from nightferry.dashboard.gate import MAX_BODY_BYTES
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.streaming import download
-from nightferry.local.monitoring.engine_log import write_server_log
+from nightferry.local.monitoring.engine_log import write_engine_log, write_server_log
 from tests.dashboard.dashboards import make_client
+from tests.dashboard.executions import record, run_state
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
@@ -122,6 +124,19 @@ def test_no_cursor_fails_a_list(night_client: httpx.Client, time: str, id: str) 
             assert response.status_code == 200, (page, response.text)
 
 
+def test_deeply_nested_data_are_shown_and_are_data(site: Site) -> None:
+    nested: object = "the innermost"
+    for number in range(900):
+        nested = [nested] if number % 2 else {"a": nested}
+    definition = {"StartAt": "A", "States": {"A": run_state(End=True)}}
+    execution = record(site, definition, input={"items": nested}, id="fails-20261124T030000-0e0e0e0e")
+    assert execution.status == "SUCCEEDED"
+    client = make_client(site)
+    for page in ("", ".json", "/state/A", "/state/A.json"):
+        response = client.get(f"/local/executions/fails-20261124T030000-0e0e0e0e{page}")
+        assert response.status_code == 200, page
+
+
 @pytest.mark.parametrize("month", ["9999-12", "0001-01", "2200-01", "1969-12"])
 def test_no_month_fails_the_costs(client: httpx.Client, month: str) -> None:
     response = client.get("/local/costs", params={"month": month})
@@ -173,3 +188,11 @@ def test_the_log_of_a_server_has_no_personal_data(
     assert logged.count("Invalid HTTP request") == 1
     assert "6789" not in logged
     assert "4321" not in logged
+
+
+@pytest.mark.parametrize("write_log", [write_server_log, write_engine_log])
+def test_the_log_of_a_server_does_not_change_what_its_pages_hide(
+    strict_site: Site, tmp_path: Path, write_log: Callable[..., AbstractContextManager[None]]
+) -> None:
+    with write_log(*([tmp_path] if write_log is write_engine_log else []), privacy=Privacy.STRICT):
+        assert "6789" not in str(strict_site.redactor.redact_value({"id": "123-45-6789", "at": "123456789"}))

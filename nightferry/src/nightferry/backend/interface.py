@@ -187,7 +187,7 @@ class ExecutionSummary:
 
 @dataclass(frozen=True)
 class WorkflowExecution(ExecutionSummary):
-    """One execution of a workflow with its data."""
+    """One execution of a workflow with its data. ``vars`` has its fields; ``asdict`` cannot copy deeply nested data."""
 
     input: Any = None
     output: Any = None

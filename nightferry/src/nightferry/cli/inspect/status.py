@@ -142,7 +142,7 @@ def _format_attempt(catalog: Catalog, run: TaskRun) -> str | None:
 def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bool) -> None:
     states = backend.state_history(execution.id)
     if as_json:
-        print_json({**asdict(execution), "states": [asdict(state) for state in states]})
+        print_json({**vars(execution), "states": [asdict(state) for state in states]})
         return
     console = Terminal()
     text, style = _format_execution_status(execution)

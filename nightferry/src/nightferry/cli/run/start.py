@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -57,13 +56,13 @@ def start(
     if detach:
         backend.detach()
         if as_json:
-            print_json(asdict(backend.execution(id)))
+            print_json(vars(backend.execution(id)))
         else:
             echo(id)
         return
     ended = follow_execution(backend, id, console, env=env)
     if as_json:
-        print_json(asdict(ended))
+        print_json(vars(ended))
     report_end(backend, ended, console, env)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from nightferry.contract import Privacy
 from nightferry.environments.private_paths import open_private
 from nightferry.environments.state_folder import create_state_folder
-from nightferry.field_names.personal import show_numbers
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
 from nightferry.job.runtime import Runtime
@@ -89,7 +88,6 @@ def write_server_log(privacy: Privacy) -> Iterator[None]:
 
 def _apply(privacy: Privacy) -> None:
     redactor.privacy = privacy
-    show_numbers({"id"})
     redactor.show_names(_COMMANDS)
 
 

@@ -212,7 +212,7 @@ def _describe(
     redrive: tuple[bool, str] | None,
 ) -> dict[str, Any]:
     return {
-        **asdict(execution),
+        **vars(execution),
         "explanation": cause,
         "redrive": None if redrive is None else {"possible": redrive[0], "text": redrive[1]},
         "states": [asdict(state) for state in states],

@@ -65,7 +65,7 @@ def _draw(view: View, value: Any) -> json_tree.Tree:
 
 
 def _describe_attempt(view: View, attempt: AttemptData) -> dict[str, Any]:
-    return {**asdict(attempt), "parameters": view.shown(attempt.parameters), "result": view.shown(attempt.result)}
+    return {**vars(attempt), "parameters": view.shown(attempt.parameters), "result": view.shown(attempt.result)}
 
 
 def _get_details(event: HistoryEvent) -> dict[str, Any]:
