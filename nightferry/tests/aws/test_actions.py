@@ -104,7 +104,7 @@ def test_the_journal_comes_first_and_other_machines_are_known_in_part(
     assert backend.actions(ActionFilter(id=execution))[0].author == "dan"
     assert backend.actions(ActionFilter(id=mine, author="ann"))[0].action == "redrive-run"
     assert not backend.actions(ActionFilter(id="0" * 32))
-    assert "everyone's actions" not in backend.capabilities
+    assert not backend.knows_all_actions
 
 
 def test_a_redrive_from_another_machine_has_no_author(

@@ -66,7 +66,7 @@ def test_a_form_shows_what_will_happen_and_acts_once(failed_night: Path, name: A
     site = make_site(failed_night)
     client, path = make_client(site), find_targets(site)[name]
     page = check_html(client.get(path))
-    assert page.xpath("//section[@class='effects']//li")
+    assert page.xpath("//section[@aria-labelledby='what-happens']//li")
     assert not list_actions(site), "an opened form is not an action"
     [token] = page.xpath("//input[@name='token']/@value")
     done = client.post(path, data={**REASON, "token": token})
@@ -349,6 +349,6 @@ def test_forms_are_shown_with_a_store_that_pages_cannot_change(failed_night: Pat
         author="anna",
     )
     client, path = make_client(site), find_targets(writing)[name]
-    assert check_html(client.get(path)).xpath("//section[@class='effects']//li")
+    assert check_html(client.get(path)).xpath("//section[@aria-labelledby='what-happens']//li")
     assert client.post(path, data=REASON).status_code == 303
     assert client.get("/local/activity.json").json()["actions"][0]["action"] == name

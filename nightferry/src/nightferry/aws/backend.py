@@ -40,7 +40,6 @@ from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.interface import (
-    Capability,
     ExecutionSummary,
     Refused,
     RunRequest,
@@ -152,9 +151,9 @@ class AwsBackend(StateQueries):
         return read_placement(self.aws, self.naming)
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
+    def knows_all_actions(self) -> bool:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return frozenset(("dead letters",))
+        return False
 
     def author(self) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""

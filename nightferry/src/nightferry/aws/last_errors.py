@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from nightferry.aws.lru_cache import LruCache
+from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import LAST_PERIOD, find_last_error
@@ -71,8 +72,8 @@ class LastErrors:
             pages = self._aws.logs.get_paginator("filter_log_events").paginate(
                 logGroupName=self._group,
                 logStreamNames=list(names),
-                startTime=int((min(ends) - LAST_PERIOD).timestamp() * 1000),
-                endTime=int((max(ends) + _LATE).timestamp() * 1000),
+                startTime=to_epoch_ms(min(ends) - LAST_PERIOD),
+                endTime=to_epoch_ms(max(ends) + _LATE),
                 filterPattern=_PATTERN,
             )
             for number, page in enumerate(pages):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.aws.logs import POSITIONS_PER_MILLISECOND, Event, to_epoch_ms
+from nightferry.aws.logs import POSITIONS_PER_MILLISECOND, Event
+from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import judge_level

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
+from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import parse_line
@@ -168,11 +169,6 @@ class CloudWatchReader:
 def is_end(text: str) -> bool:
     """Return True for the runtime's last line, whose fields are not nested in those of another line."""
     return _END_MARKER in text and (parse_line(text) or {}).get("event") == LogEvent.ENDED
-
-
-def to_epoch_ms(time: datetime) -> int:
-    """Return a time in CloudWatch's unit, milliseconds since 1970."""
-    return int(time.timestamp() * 1000)
 
 
 def _to_ms(time: timedelta) -> int:

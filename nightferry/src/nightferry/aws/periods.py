@@ -1,4 +1,4 @@
-"""The periods in which a log is read, newest first.
+"""The times of CloudWatch Logs: epoch milliseconds, and the periods in which a log is read, newest first.
 
 CloudWatch returns the oldest events of a period first, so a list with the newest entries first is read in periods.
 """
@@ -43,3 +43,8 @@ def is_outside(period: Period, before: Cursor | None, since: datetime | None, un
         or (until is not None and period.begin >= until)
         or (since is not None and period.end <= since)
     )
+
+
+def to_epoch_ms(time: datetime) -> int:
+    """Return a time in CloudWatch's unit, milliseconds since 1970."""
+    return int(time.timestamp() * 1000)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nightferry.aws.lru_cache import LruCache
-from nightferry.aws.periods import Period, is_outside, split_time
+from nightferry.aws.periods import Period, is_outside, split_time, to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.queries import Cursor, Page
@@ -124,8 +124,8 @@ class ReportQueries:
                 page = self._aws.logs.filter_log_events(
                     logGroupName=self._group,
                     filterPattern=_PATTERN,
-                    startTime=_to_epoch_ms(start),
-                    endTime=_to_epoch_ms(end),
+                    startTime=to_epoch_ms(start),
+                    endTime=to_epoch_ms(end),
                     **more,
                 )
                 events = page["events"]
@@ -149,7 +149,3 @@ def _align(time: datetime) -> datetime:
 
 def _get_place(report: Report) -> Cursor:
     return Cursor(report.time, report.id)
-
-
-def _to_epoch_ms(time: datetime) -> int:
-    return int(time.timestamp() * 1000)

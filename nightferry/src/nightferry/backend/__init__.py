@@ -3,7 +3,6 @@
 from nightferry.backend.actions import Action, ActionFilter, ActionResult
 from nightferry.backend.interface import (
     Backend,
-    Capability,
     CredentialsExpired,
     ExecutionSummary,
     LogReader,
@@ -23,7 +22,6 @@ __all__ = [
     "ActionFilter",
     "ActionResult",
     "Backend",
-    "Capability",
     "Count",
     "CredentialsExpired",
     "Cursor",

@@ -57,10 +57,6 @@ RunStatus = Literal[
 ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
 
 
-Capability = Literal["engine", "stored notices", "everyone's actions", "dead letters"]
-"""What only some backends have or know. Without ``everyone's actions``, those of other people are known in part."""
-
-
 class Unreachable(NightferryError):
     """The backend is unreachable. Its tasks continue to run; a retry may succeed."""
 
@@ -222,8 +218,8 @@ class Backend(Protocol):
         ...
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
-        """Return what this backend has or knows and others do not."""
+    def knows_all_actions(self) -> bool:
+        """Return True if :meth:`actions` has the actions of everyone, from all machines."""
         ...
 
     def author(self) -> str:

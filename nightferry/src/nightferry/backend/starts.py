@@ -47,11 +47,6 @@ class Start:
     by_backfill: bool = False
     result: Outcome | None = None
 
-    @property
-    def declaration(self) -> str:
-        """Return the name of the schedule or trigger."""
-        return self.source.partition(":")[2]
-
 
 @dataclass(frozen=True)
 class StartFilter:

@@ -166,8 +166,3 @@ class Batches:
         """Return a batch, or None if this process does not know it."""
         with self._lock:
             return self._batches.get(id)
-
-    def list_all(self) -> list[Batch]:
-        """Return the batches, newest first."""
-        with self._lock:
-            return list(reversed(self._batches.values()))

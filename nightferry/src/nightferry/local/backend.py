@@ -17,7 +17,6 @@ from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.interface import (
-    Capability,
     ExecutionSummary,
     RunRequest,
     TaskRun,
@@ -108,9 +107,9 @@ class LocalBackend(StateQueries):
         return 0, 0
 
     @property
-    def capabilities(self) -> frozenset[Capability]:
+    def knows_all_actions(self) -> bool:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return frozenset(("engine", "stored notices", "everyone's actions"))
+        return True
 
     def author(self) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -98,7 +98,7 @@ def test_runs_of_schedules_and_triggers_are_starts(
     ]
     assert [one.result for one in found] == ["failed", "succeeded", "failed"]
     assert repeat not in [one.id for one in found]
-    assert [one.due_at for one in found if one.declaration == "nightly"] == [due - timedelta(days=3), due]
+    assert [one.due_at for one in found if one.source == "schedule:nightly"] == [due - timedelta(days=3), due]
     assert [one.id for one in list_all(backend, StartFilter("schedule:nightly"), 1)] == [again, first]
     assert list_all(backend, StartFilter("schedule:nightly", until=due)) == []
     assert backend.count_starts() == Count(3, complete=True)
@@ -131,7 +131,7 @@ def test_executions_of_schedules_and_triggers_are_starts(
         ("schedule:hourly", f"hourly-{due:%Y%m%dT%H%M%SZ}-2", True, None),
         ("trigger:report-of-an-arrival-with-a-long-name", "a" * 64, False, "report/x"),
     }
-    assert {one.due_at for one in found if one.declaration == "hourly"} == {due}
+    assert {one.due_at for one in found if one.source == "schedule:hourly"} == {due}
     (of_trigger,) = list_all(backend, StartFilter("trigger:report-of-an-arrival-with-a-long-name"))
     assert of_trigger.kind == "workflow"
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend import interface
 from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.interface import Backend, CannotRedrive, RunRequest
 from nightferry.backend.log_windows import LineFilter
@@ -221,9 +220,8 @@ def test_what_a_place_does_not_have_is_said_in_a_sentence(backend: Backend, read
     assert isinstance(found, EngineStatus | NotKnown | Page | dict)
 
 
-def test_capabilities_are_those_of_the_interface(backend: Backend) -> None:
-    assert backend.capabilities <= set(interface.Capability.__args__)  # type: ignore[attr-defined]
-    assert ("engine" in backend.capabilities) == isinstance(backend.engine_status(), EngineStatus)
+def test_only_the_backend_with_an_engine_knows_all_actions(backend: Backend) -> None:
+    assert backend.knows_all_actions == isinstance(backend.engine_status(), EngineStatus)
     least, most = backend.interval
     assert 0 <= least <= most
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.clock import Clock
 from nightferry.contract import Naming, parse_arn_id
@@ -68,9 +69,9 @@ class Outcomes:
         return next(iter(found.values()), None)
 
     def _read_events(self, pattern: str, begin: datetime, end: datetime | None = None) -> Iterator[Mapping[str, Any]]:
-        period: Any = {"startTime": int(begin.timestamp() * 1000)}
+        period: Any = {"startTime": to_epoch_ms(begin)}
         if end is not None and end < self._clock.now():
-            period["endTime"] = int(end.timestamp() * 1000)
+            period["endTime"] = to_epoch_ms(end)
         try:
             with self._aws.translate_errors("read the task state changes", missing=("ResourceNotFoundException",)):
                 for page in self._aws.logs.get_paginator("filter_log_events").paginate(

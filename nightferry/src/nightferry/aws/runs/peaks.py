@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.aws.lru_cache import LruCache
+from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.log_lines import parse_line
 from nightferry.clock import Clock
@@ -55,7 +56,7 @@ class PeakQueries:
                         logGroupName=self._naming.log_group,
                         logStreamNamePrefix=self._naming.stream(task),
                         filterPattern=_PATTERN,
-                        startTime=int(since.timestamp() * 1000),
+                        startTime=to_epoch_ms(since),
                         **token,
                     )
                     for event in page["events"]:

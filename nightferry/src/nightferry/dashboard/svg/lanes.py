@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from nightferry.dashboard.svg.drawing import element, format_value
+from nightferry.dashboard.svg.drawing import element, format_value, picture
 from nightferry.schedules.simulation import SimulatedStart
 
 WIDTH = 1000.0
@@ -80,11 +80,7 @@ def draw_lane(title: str, starts: Iterable[SimulatedStart], calendar: Calendar, 
         x = calendar.find_x(now)
         lines.append(element("line", x1=x, x2=x, y1=0.0, y2=HEIGHT, class_="now"))
     paths = [element("path", d=_draw_bars(kind, found), class_=kind) for kind, found in bars.items() if found]
-    return element(
-        "svg", element("title", title), *lines, *paths,
-        xmlns="http://www.w3.org/2000/svg", role="img", aria_label=title, class_="lane",
-        viewBox=f"0 0 {format_value(WIDTH)} {format_value(HEIGHT)}", preserveAspectRatio="none",
-    )  # fmt: skip
+    return picture(WIDTH, HEIGHT, title, [*lines, *paths], class_="lane", stretch=True)
 
 
 def _list_bars(start: SimulatedStart) -> Sequence[tuple[str, datetime, datetime]]:

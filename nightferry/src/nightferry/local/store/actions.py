@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime
+from datetime import datetime
 
 from nightferry.backend.actions import (
     ALL_ACTIONS,
@@ -14,10 +14,10 @@ from nightferry.backend.actions import (
     make_page,
 )
 from nightferry.backend.queries import Cursor, Page
+from nightferry.local.store.conditions import build_condition
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, parse_time
 
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _BATCH_ROWS = 100
 _COLUMNS = (
     "action.id, action.time, author, action.action, target, reason, via, action_result.time AS ended, failed, text, ids"
@@ -60,22 +60,12 @@ class Actions(StoreFile):
         by_subject = wanted.id is not None
         time, id = ("action_subject.time", "action_subject.action") if by_subject else ("action.time", "action.id")
         equal = {"author": wanted.author, "action.action": wanted.action, "subject": wanted.id}
-        conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
-        values = [value for value in equal.values() if value is not None]
-        if before is not None and (wanted.until is None or before.time < wanted.until):
-            conditions.append(f"({time}, {id}) < (?, ?)")
-            values += [format_time(before.time), before.id]
-        else:
-            conditions.append(f"{time} < ?")
-            values.append(format_time(wanted.until or _END_OF_TIME))
-        if wanted.since is not None:
-            conditions.append(f"{time} >= ?")
-            values.append(format_time(wanted.since))
+        where, values = build_condition(equal, (time, id), wanted, before)
         # CROSS JOIN keeps the order of the tables, so that the subject is the condition that an index serves.
         source = "action_subject CROSS JOIN action ON action.id = action_subject.action" if by_subject else "action"
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM {source} LEFT JOIN action_result ON action_result.action = action.id"
-            f" WHERE {' AND '.join(conditions)} ORDER BY {time} DESC, {id} DESC LIMIT ?",
+            f" WHERE {where} ORDER BY {time} DESC, {id} DESC LIMIT ?",
             (*values, limit + 1),
         )
         return make_page([_parse(row) for row in rows], limit)

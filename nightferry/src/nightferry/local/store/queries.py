@@ -1,8 +1,4 @@
-"""Queries of the store: pages and counts of runs, executions and reports.
-
-The condition has only what the filter gives, because SQLite chooses the index from it. ``tests/local/store`` checks the
-plan of every combination: none reads a whole table.
-"""
+"""Queries of the store: pages and counts of runs, executions and reports."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from nightferry.backend.interface import ExecutionSummary, TaskRun
@@ -18,6 +14,7 @@ from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, 
 from nightferry.backend.reports import ALL_REPORTS, Report, ReportFilter, parse_report
 from nightferry.backend.usage import RunUsage
 from nightferry.contract import LogEvent
+from nightferry.local.store.conditions import Value, build_condition
 from nightferry.local.store.executions import parse_summary
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.runs import parse_run
@@ -26,7 +23,6 @@ from nightferry.local.store.times import format_time, parse_optional_time, parse
 EXAMINED = 100_000
 """The number of entries that a search for text examines before it returns the part that it has."""
 
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _RUN_TEXTS = ("id", "command", "environment", "started_by", "reason")
 _EXECUTION_COLUMNS = "id, workflow, status, started_at, stopped_at, error, cause, started_by"
 
@@ -41,7 +37,7 @@ class _Query:
     columns: str
     time: str
     where: str
-    values: tuple[str, ...]
+    values: tuple[Value, ...]
     matches: str
     texts: tuple[str, ...]
 
@@ -89,10 +85,6 @@ class Queries(StoreFile):
     ) -> Page[Report]:
         """Return the next ``limit`` reports after the cursor ``before``, newest first."""
         return self._find(_query_reports(wanted, before), limit, _parse_report_row)
-
-    def count_reports(self, wanted: ReportFilter = ALL_REPORTS, *, limit: int = 10_000) -> Count:
-        """Return the number of reports, counted up to ``limit``."""
-        return self._count(_query_reports(wanted, None), limit)
 
     def _find(self, query: _Query, limit: int, parse: Callable[[sqlite3.Row], _Entry]) -> Page[_Entry]:
         examined = EXAMINED if query.texts else limit
@@ -168,24 +160,13 @@ def _build_query(
     wanted: RunFilter | ExecutionFilter | ReportFilter,
     before: Cursor | None,
 ) -> _Query:
-    """Return a query whose condition always has a range of time, because there is an index for it."""
-    conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
-    values = [value for value in equal.values() if value is not None]
-    if before is not None and (wanted.until is None or before.time < wanted.until):
-        conditions.append(f"({time}, id) < (?, ?)")
-        values += [format_time(before.time), before.id]
-    else:
-        conditions.append(f"{time} < ?")
-        values.append(format_time(wanted.until or _END_OF_TIME))
-    if wanted.since is not None:
-        conditions.append(f"{time} >= ?")
-        values.append(format_time(wanted.since))
+    where, values = build_condition(equal, (time, "id"), wanted, before)
     found = " OR ".join(f"instr(lower(coalesce({column}, '')), lower(?)) > 0" for column in texts)
     return _Query(
         table,
         columns,
         time,
-        " AND ".join(conditions),
+        where,
         tuple(values),
         f"({found})" if wanted.text else "1",
         (wanted.text,) * len(texts) if wanted.text else (),

@@ -1,20 +1,17 @@
-"""Queries of the store: pages and counts of starts, and pages of the objects known to a trigger.
-
-The condition has only what the filter gives, because SQLite chooses the index from it. ``tests/local/store`` checks the
-plan of every combination.
-"""
+"""Queries of the store: pages and counts of starts, and pages of the objects known to a trigger."""
 
 from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from nightferry.backend.queries import Count, Cursor, Page
-from nightferry.backend.starts import ALL_STARTS, ScheduleProgress, SeenObject, Start, StartFilter
+from nightferry.backend.starts import ALL_STARTS, SeenObject, Start, StartFilter
+from nightferry.local.store.conditions import END_OF_TIME, Value, build_condition
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import format_time, parse_optional_time, parse_time
+from nightferry.local.store.times import parse_optional_time, parse_time
 
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _BACKFILL = "backfill:"
@@ -44,22 +41,13 @@ class StartQueries(StoreFile):
         number: int = self._db.execute(f"SELECT count(*) FROM ({rows})", (*values, limit + 1)).fetchone()[0]
         return Count(min(number, limit), number <= limit)
 
-    def schedule_progress(self) -> dict[str, ScheduleProgress]:
-        """Return the progress of each schedule that an engine has loaded, by name."""
-        return {
-            row["name"]: ScheduleProgress(
-                bool(row["enabled"]), parse_time(row["first_seen"]), parse_time(row["decided_until"])
-            )
-            for row in self._db.execute("SELECT * FROM schedule")
-        }
-
     def seen_objects(self, trigger: str, *, before: Cursor | None = None, limit: int = 20) -> Page[SeenObject]:
         """Return the next ``limit`` objects known to a trigger, the last modified first.
 
         The ID of a cursor is the number of objects of its time that earlier pages have, because a key may be personal
         data and a cursor is a part of a URL.
         """
-        time = _END_OF_TIME if before is None else before.time
+        time = END_OF_TIME if before is None else before.time
         skipped = 0 if before is None else before.number
         rows = self._db.execute(
             "SELECT * FROM known_object WHERE trigger = ? AND modified_us <= ?"
@@ -87,21 +75,9 @@ class StartQueries(StoreFile):
         )
 
 
-def _build_condition(wanted: StartFilter, before: Cursor | None) -> tuple[str, list[str | int]]:
-    """Return a condition that always has a range of time, because each index ends with it."""
+def _build_condition(wanted: StartFilter, before: Cursor | None) -> tuple[str, list[Value]]:
     equal = {"declaration": wanted.source, "outcome": wanted.outcome}
-    conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
-    values: list[str | int] = [value for value in equal.values() if value is not None]
-    if before is not None and (wanted.until is None or before.time < wanted.until):
-        conditions.append("(decided_at, start.rowid) < (?, ?)")
-        values += [format_time(before.time), before.number]
-    else:
-        conditions.append("decided_at < ?")
-        values.append(format_time(wanted.until or _END_OF_TIME))
-    if wanted.since is not None:
-        conditions.append("decided_at >= ?")
-        values.append(format_time(wanted.since))
-    return " AND ".join(conditions), values
+    return build_condition(equal, ("decided_at", "start.rowid"), wanted, before, attrgetter("number"))
 
 
 def _parse_start(row: sqlite3.Row) -> Start:

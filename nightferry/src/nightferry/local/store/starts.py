@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from nightferry.backend.starts import StartOutcome
+from nightferry.backend.starts import ScheduleProgress, StartOutcome
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, parse_time
 
@@ -83,6 +83,13 @@ class Schedules(StoreFile):
                 parse_time(row["decided_until"]),
             )
             for row in rows
+        }
+
+    def schedule_progress(self) -> dict[str, ScheduleProgress]:
+        """Return the progress of each schedule that an engine has loaded, by name."""
+        return {
+            name: ScheduleProgress(record.enabled, record.first_seen, record.decided_until)
+            for name, record in self.schedules().items()
         }
 
     def save_schedule(self, record: ScheduleRecord) -> None:

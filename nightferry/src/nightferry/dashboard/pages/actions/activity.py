@@ -22,7 +22,7 @@ def show(view: View) -> Response:
         since=view.time("since"),
         until=view.time("until"),
     )
-    knows_all = "everyone's actions" in view.backend.capabilities
+    knows_all = view.backend.knows_all_actions
     page = view.backend.actions(wanted, before=view.cursor(), limit=_PER_PAGE)
     return view.page(
         "activity.html",
