@@ -115,6 +115,14 @@ def test_no_query_fails_a_page(client: httpx.Client, query: str) -> None:
     assert response.status_code in (200, 400), response.text
 
 
+@pytest.mark.parametrize("sender", ["cross-site", "same-site"])
+def test_other_sites_and_ports_embed_no_page_and_open_no_stream(client: httpx.Client, sender: str) -> None:
+    headers = {"Sec-Fetch-Site": sender, "Sec-Fetch-Mode": "no-cors"}
+    for path in ("/local/runs", "/local/runs.json", f"/local/runs/{'a' * 32}/log/stream", "/health", "/login"):
+        assert client.get(path, headers=headers).status_code == 403, path
+    assert client.get("/local/runs", headers=headers | {"Sec-Fetch-Mode": "navigate"}).status_code == 200
+
+
 @pytest.mark.parametrize("id", ["x", "", "-1", "9" * 18, "9" * 30, "\u0661", "\0", "1e9"])
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
 def test_no_cursor_fails_a_list(night_client: httpx.Client, time: str, id: str) -> None:

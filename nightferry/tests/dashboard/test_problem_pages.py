@@ -163,5 +163,6 @@ def test_stopping_a_batch_leaves_the_rest(client: httpx.Client, backend: LocalBa
     assert "in progress" in check_html(client.get(f"/local/batches/{slow[0].id}")).text_content()
     for one in slow:
         assert client.post(f"/local/batches/{one.id}/stop").status_code == 303
+        assert site.backend.actions(limit=1)[0].action == "stop"
         assert one.wait(10)
     assert "ended" in check_html(client.get(f"/local/batches/{slow[0].id}")).text_content()

@@ -72,6 +72,8 @@ class Gate:
             return _refuse(413, f"A request has at most {MAX_BODY_BYTES:,} bytes.")
         scheme, _, token = headers.get("authorization", "").partition(" ")
         has_token = scheme.lower() == "bearer" and self._access.is_token(token.strip())
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and _is_part(headers):
+            return _refuse(403, "The request comes from a page of another site.")
         if method == "POST" and not has_token and not self._is_same_origin(headers, hosts[0]):
             return _refuse(403, "The request comes from another site.")
         logged_in = has_token or self._access.is_session(read_cookie(headers, self._access.cookie))
@@ -83,6 +85,14 @@ class Gate:
         if site is not None:
             return site == "same-origin"
         return origin is not None and self._access.is_own_origin(host, origin)
+
+
+def _is_part(headers: Headers) -> bool:
+    """Return True if a page requests the response for itself, and not because a person has followed a link.
+
+    Such a request of a page on another port of this machine has the cookie, and could use up the streams.
+    """
+    return headers.get("sec-fetch-mode", "navigate") != "navigate"
 
 
 def read_cookie(headers: Headers, name: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from starlette.responses import Response
 
+from nightferry.audit.recording import Recorder
 from nightferry.dashboard.actions.rights import NotPermitted, get_rights
 from nightferry.dashboard.batches import Batch
 from nightferry.dashboard.view import View
@@ -39,7 +40,11 @@ def stop(view: View) -> Response:
     batch = _find(view)
     if "operate" not in get_rights(actions=view.site.actions):
         raise NotPermitted("This dashboard is read-only, so it does not stop a group of starts.")
-    batch.stopping.set()
+    order = batch.order
+    recorder = Recorder(view.backend, view.author, "dashboard", view.catalog.privacy, view.site.clock)
+    with recorder.record("stop", order.target, f"Stop of the group of starts: {order.title}") as outcome:
+        batch.stopping.set()
+        outcome.text = batch.describe()
     return view.redirect(view.link(f"/batches/{batch.id}"))
 
 
