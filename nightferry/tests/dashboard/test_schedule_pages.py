@@ -99,7 +99,7 @@ def test_schedules_are_shown_in_words_with_their_next_fires_and_last_starts(clie
     assert "every day at 02:30 America/New_York" in nightly
     assert "2026-03-06 02:30:00 EST" in nightly
     assert "2026-03-06 07:30:00 UTC" in nightly
-    assert "2026-03-08 02:30 skipped: clocks go forward" in nightly
+    assert "clock change Sun 2026-03-08 02:30" in nightly
     assert "✕ failed" in nightly
     assert "1 missed" in nightly
     assert "1 skipped" in nightly
@@ -109,6 +109,8 @@ def test_schedules_are_shown_in_words_with_their_next_fires_and_last_starts(clie
     assert "/local/workflows/chain" in links
     assert "disabled by the setting awake of local" in read_text(rows["asleep"])
     assert "the rate counts from the creation" in read_text(rows["often"])
+    one = check_html(client.get("/local/schedules/nightly"))
+    assert "2026-03-08 02:30 skipped: clocks go forward" in read_text(one)
 
 
 def test_each_count_is_the_number_of_rows_that_it_links_to(client: httpx.Client, store: Store) -> None:
