@@ -9,7 +9,7 @@ from nightferry.backend.interface import TaskRun
 from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
 
 _MEANINGS: Mapping[int, str] = {
-    ExitCode.SUCCESS: "The job succeeded, or had nothing to do because another run was doing its work.",
+    ExitCode.SUCCESS: "",
     ExitCode.FAILURE: "The job failed.",
     ExitCode.BAD_SETTINGS: "The settings or arguments are invalid, so the job did nothing.",
     ExitCode.SKIPPED_IN_WORKFLOW: "The start was skipped, because another run of the task had not ended.",
@@ -59,7 +59,7 @@ def get_own_reason(run: TaskRun) -> str:
 
 
 def explain_exit(run: TaskRun) -> str:
-    """Return the end of a run as a sentence; empty for a run that has not ended."""
+    """Return the end of a run as a sentence; empty for a run that has not ended, and for a success."""
     if run.status != "STOPPED":
         return ""
     if _ran_out_of_memory(run):
@@ -68,7 +68,7 @@ def explain_exit(run: TaskRun) -> str:
         return "The task did not start." if run.started_at is None else "The task ended without an exit code."
     if run.stopped_by_user:
         return "A person or a command stopped the run."
-    return _MEANINGS.get(run.exit_code) or _describe_other(run.exit_code)
+    return _MEANINGS[run.exit_code] if run.exit_code in _MEANINGS else _describe_other(run.exit_code)
 
 
 def advise(run: TaskRun) -> str:

@@ -48,7 +48,10 @@ def show(view: View) -> Response:
     newest: dict[str, TaskRun] = {}
     for run in runs:
         newest.setdefault(run.task, run)
-    failed = list(backend.runs(failed_runs, limit=5 * _SHOWN))
+    failed = backend.runs(failed_runs, limit=5 * _SHOWN)
+    recovered = {task for task, run in newest.items() if run.succeeded}
+    failed_tasks = {run.task for run in failed}
+    is_repaired = not executions and failed.next is None and failed_tasks <= recovered
     alone = [run for run in failed if run.execution is None][:_SHOWN]  # the others are explained with their execution
     counts: dict[str, Any] = {
         "failed_executions": backend.count_executions(failed_executions),
@@ -76,7 +79,8 @@ def show(view: View) -> Response:
         failed_executions=executions,
         failed_runs=[view.shown_run(run) for run in alone],
         reasons=explain_failures(view, executions, failed, alone),
-        recovered={task for task, run in newest.items() if run.succeeded},
+        recovered=recovered,
+        repaired=len(failed_tasks) if is_repaired else 0,
         open_executions=list(backend.executions(ExecutionFilter(outcome="open"), limit=_SHOWN)),
         open_runs=[view.shown_run(run) for run in backend.runs(RunFilter(outcome="open"), limit=_SHOWN)],
         lanes=list_lanes(runs, since, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -71,7 +72,9 @@ def show(view: View) -> Response:
         usual=usual_length,
         expected_end=None if ended or usual_length is None else execution.started_at + timedelta(seconds=usual_length),
         failed=[(state, runs.get(state.runs[-1]) if state.runs else None, errors) for state in failed],
-        current=[state for state in states if state.exited_at is None and state.type not in ("Map", "Parallel")],
+        current=Counter(
+            state.name for state in states if state.exited_at is None and state.type not in ("Map", "Parallel")
+        ).most_common(),
         redrive=redrive,
         rows=[(row, _draw_row(row, scale, now)) for row in shown],
         row_count=len(rows),

@@ -22,7 +22,7 @@ from nightferry.dashboard.pages.run.usual_durations import expect_end, find_earl
 from nightferry.dashboard.view import View
 from nightferry.presentation.inputs import describe_run, format_inputs
 from nightferry.presentation.progress import is_progress
-from nightferry.presentation.run_ends import advise, explain_exit
+from nightferry.presentation.run_ends import advise, explain_exit, get_own_reason
 
 _LAST_LINES = 300
 """The lines at the end of the log in which progress, the end and the last error are searched."""
@@ -117,6 +117,7 @@ def show(view: View) -> Response:
         title=f"Run of {run.task}",
         live=run.status != "STOPPED",
         run=shown,
+        reason=get_own_reason(shown),
         explanation=explain_exit(run),
         advice=[*view.backend.troubleshooting(run), *filter(None, [advise(run)])],
         tail=tail,

@@ -41,3 +41,8 @@
   const select = document.querySelector("footer [name=zone]");
   if (select && zone && ![...select.options].some((option) => option.value === zone)) select.add(new Option(zone, zone));
 })();
+
+/* On a phone, the fields of a filter are folded, so that the first screen has rows. */
+if (matchMedia("(max-width: 47.99rem)").matches) {
+  document.querySelectorAll("details.filters").forEach((one) => { one.open = false; });
+}

@@ -1,0 +1,75 @@
+"""What an operator reads first: the verdict, the filter of a list, and reasons without noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from lxml import html as lxml_html
+
+from nightferry.dashboard.site import Site
+from tests.dashboard.dashboards import check_html
+
+
+def read(client: httpx.Client, path: str) -> lxml_html.HtmlElement:
+    return check_html(client.get(f"/local{path}"))
+
+
+def read_text(page: lxml_html.HtmlElement, path: str) -> str:
+    [found] = page.xpath(path)
+    return " ".join(found.text_content().split())
+
+
+@pytest.fixture
+def store(site: Site) -> Any:
+    """Return the store of the site's project."""
+    return site.backend.store  # type: ignore[attr-defined]
+
+
+def end_run(store: Any, number: int, exit_code: int, task: str = "hello") -> str:
+    id = f"{number:032x}"
+    store.add_run(id, task, [], {})
+    store.mark_run_stopped(id, exit_code, "EssentialContainerExited", "Essential container in task exited")
+    return id
+
+
+VERDICT = "//main//p[contains(@class, 'verdict')]"
+
+
+def test_the_verdict_is_a_failure_until_a_later_run_of_each_failed_task_succeeded(
+    client: httpx.Client, store: Any
+) -> None:
+    end_run(store, 1, 1)
+    end_run(store, 2, 3, "three")
+    assert read_text(read(client, "/"), VERDICT).startswith("✕ Failures: 2 runs failed in the last 24 hours,")
+    end_run(store, 3, 0)
+    assert read_text(read(client, "/"), VERDICT).startswith("✕ Failures: 2 runs")
+    end_run(store, 4, 0, "three")
+    verdict = read_text(read(client, "/"), VERDICT)
+    assert verdict.startswith(
+        "✓ All well: 2 runs failed in the last 24 hours, and later runs of the same tasks succeeded,"
+    )
+    end_run(store, 5, 1)
+    assert read_text(read(client, "/"), VERDICT).startswith("✕ Failures: 3 runs")
+
+
+def test_the_reason_of_every_end_of_a_container_is_left_out(client: httpx.Client, store: Any) -> None:
+    page = read(client, f"/runs/{end_run(store, 1, 1)}")
+    assert "Essential container" not in page.text_content()
+    assert read_text(page, "//div[contains(@class, 'verdict')]/p[1]").startswith("✕ failed with exit code 1")
+
+
+def test_a_success_is_not_explained(client: httpx.Client, store: Any) -> None:
+    page = read(client, f"/runs/{end_run(store, 1, 0)}")
+    assert read_text(page, "//div[contains(@class, 'verdict')]") == "✓ succeeded with exit code 0."
+
+
+@pytest.mark.parametrize(
+    ("query", "summary"),
+    [("", "Filter"), ("?task=hello&outcome=failed&before=&q=", "Filter: task hello, outcome failed")],
+)
+def test_a_folded_filter_says_what_it_selects(client: httpx.Client, query: str, summary: str) -> None:
+    page = read(client, f"/runs{query}")
+    assert read_text(page, "//details[@class='filters']/summary") == summary
+    assert page.xpath("//details[@class='filters']/@open"), "without JavaScript, the fields are visible"
