@@ -17,7 +17,7 @@ from lxml import html as lxml_html
 
 from nightferry.clock import get_clock
 from nightferry.contract import LogEvent
-from nightferry.dashboard import month_estimates
+from nightferry.dashboard.estimates.month_costs import MonthCosts
 from nightferry.dashboard.pages.catalog.state_lengths import StatePass, compare, find_slowest
 from nightferry.dashboard.site import Site
 from nightferry.local.store import Store
@@ -237,12 +237,14 @@ def test_the_page_and_the_command_have_the_same_costs(nights: Path) -> None:
     client.close()
 
 
-def test_a_page_does_not_wait_for_another_estimate(client: httpx.Client) -> None:
-    with month_estimates._observing:
+def test_a_page_does_not_wait_for_another_estimate(root: Path) -> None:
+    site = make_site(root)
+    client, observing = make_client(site), site.get_shared(MonthCosts).observing
+    with observing:
         waiting = check_html(client.get("/local/costs"))
     assert "are being read for another page" in waiting.text_content()
     assert "about $" in check_html(client.get("/local/costs")).text_content()
-    with month_estimates._observing:
+    with observing:
         assert "about $" in check_html(client.get("/local/costs")).text_content()
 
 

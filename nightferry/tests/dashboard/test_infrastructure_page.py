@@ -56,7 +56,7 @@ def test_the_checks_of_this_machine_run_on_request(site: Site, client: httpx.Cli
     verdicts = [finding["verdict"] for finding in found["findings"]]
     assert f"{verdicts.count('ok')} ok, {verdicts.count('missing')} missing, wrong or not allowed" in text
     assert found["drift"] is None
-    run = checks.find_run(site)
+    run = site.get_shared(checks.Checks).run
     assert run is not None
     assert run.begun_at <= run.ended_at <= get_clock().now()  # type: ignore[operator]
 
@@ -69,12 +69,12 @@ def test_one_run_of_the_checks_at_a_time(site: Site, monkeypatch: pytest.MonkeyP
         return []
 
     monkeypatch.setattr(checks, "_check", wait)
-    thread = checks.begin(site)
+    thread = site.get_shared(checks.Checks).begin()
     assert thread is not None
-    assert checks.begin(site) is None
+    assert site.get_shared(checks.Checks).begin() is None
     gate.set()
     thread.join(30)
-    again = checks.begin(site)
+    again = site.get_shared(checks.Checks).begin()
     assert again is not None
     again.join(30)
 
@@ -110,7 +110,7 @@ def test_the_drift_of_the_written_files(deployed: Site, monkeypatch: pytest.Monk
     client = make_client(deployed)
 
     def check() -> str:
-        thread = checks.begin(deployed)
+        thread = deployed.get_shared(checks.Checks).begin()
         assert thread is not None
         thread.join(60)
         return " ".join(check_html(client.get("/there/infrastructure")).text_content().split())
@@ -128,7 +128,7 @@ def test_a_failed_check_is_a_problem_and_not_the_end(site: Site, client: httpx.C
 
     patch = pytest.MonkeyPatch()
     patch.setattr(checks, "_check", fail)
-    thread = checks.begin(site)
+    thread = site.get_shared(checks.Checks).begin()
     assert thread is not None
     thread.join(30)
     patch.undo()

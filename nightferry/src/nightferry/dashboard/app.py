@@ -131,7 +131,7 @@ class _App:
         session = self._site.access.log_in(code) if code else None
         if session is None:
             return self._show_login(request, refused=bool(code), wanted=wanted)
-        response = RedirectResponse(wanted if self._is_own_path(wanted) else f"{self._prefix}/", 303)
+        response = RedirectResponse(wanted if self._site.owns_path(wanted) else f"{self._prefix}/", 303)
         response.set_cookie(
             self._site.access.cookie, session, path="/", httponly=True, samesite="strict",
             secure=self._site.access.secure,
@@ -144,12 +144,9 @@ class _App:
         response.delete_cookie(self._site.access.cookie, path="/", httponly=True, samesite="strict")
         return response
 
-    def _is_own_path(self, path: str) -> bool:
-        return path.startswith(f"{self._prefix}/") and path.isprintable() and "\\" not in path and "//" not in path
-
     def _show_login(self, request: Request, *, refused: bool = False, wanted: str = "") -> Response:
         html = self._renderer.render(
-            "login.html", site=self._site, refused=refused, wanted=wanted if self._is_own_path(wanted) else "",
+            "login.html", site=self._site, refused=refused, wanted=wanted if self._site.owns_path(wanted) else "",
             followed=request.headers.get("sec-fetch-site") == "cross-site",
         )  # fmt: skip
         return Response(html, 401, media_type="text/html; charset=utf-8")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from nightferry.backend.freshness import Freshness
@@ -16,6 +18,8 @@ from nightferry.dashboard.submissions import Submissions
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.job.redaction import Redactor
+
+Shared = TypeVar("Shared")
 
 
 class Site:
@@ -54,6 +58,8 @@ class Site:
         self._open_backend = open_backend
         self._open_for_actions = open_for_actions or open_backend
         self._threads = threading.local()
+        self._shared: dict[Callable[[Site], Any], Any] = {}
+        self._shared_lock = threading.Lock()
 
     @property
     def catalog(self) -> Catalog:
@@ -64,6 +70,10 @@ class Site:
     def name(self) -> str:
         """Return the name of the environment, with which the path of each page begins."""
         return self.environment.name
+
+    def owns_path(self, path: str) -> bool:
+        """Return True if a path, which a form or a link has sent, leads to a page of this site and nowhere else."""
+        return path.startswith(f"/{quote(self.name)}/") and path.isprintable() and "\\" not in path and "//" not in path
 
     @property
     def backend(self) -> Backend:
@@ -80,6 +90,14 @@ class Site:
         if backend is None:
             backend = self._threads.backend_for_actions = self._open_for_actions()
         return backend
+
+    def get_shared(self, make: Callable[[Site], Shared]) -> Shared:
+        """Return what ``make`` makes of this site, such as a cache. It is made once, and all threads share it."""
+        with self._shared_lock:
+            if make not in self._shared:
+                self._shared[make] = make(self)
+            found: Shared = self._shared[make]
+            return found
 
     @property
     def zones(self) -> list[str]:

@@ -20,10 +20,10 @@ def test_the_checks_of_an_environment_on_aws(project: Project, fargate: FakeFarg
     fargate.calls.clear()
     before = check_html(client.get("/test/infrastructure")).text_content()
     assert "The checks have not run" in before
-    thread = checks.begin(site)
+    thread = site.get_shared(checks.Checks).begin()
     assert thread is not None
     thread.join(60)
-    run = checks.find_run(site)
+    run = site.get_shared(checks.Checks).run
     assert run is not None
     assert run.problem == ""
     assert [finding.group for finding in run.findings[:1]] == ["account"]

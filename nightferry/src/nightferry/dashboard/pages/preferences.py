@@ -20,7 +20,6 @@ def save(view: View) -> Response:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadRequest("The time zone is not known. Use a name such as America/New_York.") from None
     back = view.field("back")
-    own = back.startswith(view.link("/")) and back.isprintable() and "//" not in back and "\\" not in back
-    response = view.redirect(back if own else view.link("/"))
+    response = view.redirect(back if view.site.owns_path(back) else view.link("/"))
     response.set_cookie(ZONE_COOKIE, zone.key, max_age=_YEAR_SECONDS, path="/", httponly=True, samesite="strict")
     return response

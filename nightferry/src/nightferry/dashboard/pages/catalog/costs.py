@@ -7,7 +7,7 @@ from starlette.responses import Response
 from nightferry.costs.estimate import NOT_INCLUDED
 from nightferry.costs.fires import InvalidMonth, Month
 from nightferry.costs.prices import ARCHITECTURE_NAMES, ARCHITECTURES
-from nightferry.dashboard.month_estimates import estimate
+from nightferry.dashboard.estimates.month_costs import MonthCosts
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.presentation.costs import (
     describe_basis,
@@ -30,7 +30,7 @@ def show(view: View) -> Response:
         month = Month.parse(view.text("month")) if view.text("month") else now
     except InvalidMonth as error:
         raise BadRequest(str(error)) from None
-    found = estimate(view.site, month)
+    found = view.site.get_shared(MonthCosts).estimate(month)
     if found is None:
         return view.page("costs_waiting.html", title="Costs", json={"in_progress": True}, live=True, month=str(month))
     return view.page(

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nightferry.backend.interface import Backend, ExecutionSummary, StateExecution
+from nightferry.backend.interface import ExecutionSummary, StateExecution
+from nightferry.dashboard.site import Site
 from nightferry.presentation.durations import find_percentile
 
 _TIMED = ("Task", "Map", "Parallel", "Wait")
@@ -69,20 +70,21 @@ def measure_states(states: Iterable[StateExecution]) -> dict[str, StatePass]:
 
 
 class StateHistories:
-    """The timed states of ended executions. Their histories do not change, so each is read once."""
+    """The timed states of the ended executions of a site. Their histories do not change, so each is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._known: OrderedDict[tuple[str, str], Mapping[str, StatePass]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, backend: Backend, execution: ExecutionSummary) -> Mapping[str, StatePass]:
+    def find(self, execution: ExecutionSummary) -> Mapping[str, StatePass]:
         """Return the timed states of an ended execution. A redrive changes the time of its end."""
         key = (execution.id, str(execution.stopped_at))
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return self._known[key]
-        found = measure_states(backend.state_history(execution.id))
+        found = measure_states(self._site.backend.state_history(execution.id))
         with self._lock:
             self._known[key] = found
             while len(self._known) > _KEPT:

@@ -25,7 +25,6 @@ from nightferry.presentation.quantities import format_quantity
 from nightferry.schedules.durations import measure_workflow
 
 EXECUTIONS = 30
-_HISTORIES = StateHistories()
 
 
 def show(view: View) -> Response:
@@ -34,8 +33,8 @@ def show(view: View) -> Response:
     newest = list(view.backend.executions(ExecutionFilter(workflow=workflow.name), limit=EXECUTIONS))
     ended = [one for one in reversed(newest) if one.stopped_at is not None]  # the oldest first, as columns
     outcomes = count(one.outcome for one in ended)
-    histories = [_HISTORIES.find(view.backend, one) for one in ended]
-    states = compare(histories)
+    histories = view.site.get_shared(StateHistories)
+    states = compare([histories.find(one) for one in ended])
     slowest = find_slowest(states)
     totals = [_measure(one) for one in ended]
     succeeded = [_measure(one) for one in ended if one.status == "SUCCEEDED"]

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -16,9 +15,9 @@ from nightferry.backend.queries import RunFilter
 from nightferry.backend.state_history import explain_cause
 from nightferry.backend.states.values import MapSummary
 from nightferry.dashboard import json_tree
+from nightferry.dashboard.estimates.usual_lengths import UsualLengths
 from nightferry.dashboard.pages.execution.graph import build_graph, is_plumbing
 from nightferry.dashboard.pages.execution.timeline import LARGEST_MAP, Row, judge_state, make_rows, make_scale
-from nightferry.dashboard.pages.execution.usual import UsualLengths
 from nightferry.dashboard.rendering import STATUSES, judge
 from nightferry.dashboard.svg import graph, timeline
 from nightferry.dashboard.svg.items import draw_counts
@@ -47,12 +46,12 @@ def show(view: View) -> Response:
     found = backend.runs(RunFilter(execution=execution.id), limit=_MOST_RUNS)
     runs = {run.id: view.shown_run(run) for run in found}
     now, ended = view.site.clock.now(), execution.stopped_at is not None
-    usual = UsualLengths.of(view.site)
+    usual = view.site.get_shared(UsualLengths)
     work = [state for state in states if state.failed or not is_plumbing(state.name, state.type)]
-    rows = make_rows(work, maps, runs, partial(usual.find_task, view.site), ended=ended, now=now)
+    rows = make_rows(work, maps, runs, usual.find_task, ended=ended, now=now)
     shown = _choose_rows(rows)
     scale = make_scale(shown, execution.started_at, execution.stopped_at or now)
-    usual_length = usual.find_workflow(view.site, execution.workflow)
+    usual_length = usual.find_workflow(execution.workflow)
     failed = _find_failed(states)
     errors = backend.last_errors([runs[run] for state in failed for run in state.runs[-1:] if run in runs])
     everything = view.text("all") == "1"

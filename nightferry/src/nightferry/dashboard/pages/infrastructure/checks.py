@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from weakref import WeakKeyDictionary
 
 from nightferry.backend.findings import Finding
 from nightferry.dashboard.site import Site
@@ -31,45 +30,38 @@ class CheckRun:
     problem: str = ""
 
 
-_runs: WeakKeyDictionary[Site, CheckRun] = WeakKeyDictionary()
-_lock = threading.Lock()
+class Checks:
+    """The checks of a site. Their state is that of the last run."""
 
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._lock = threading.Lock()
+        self.run: CheckRun | None = None
+        """The last run, which may be in progress, or None."""
 
-def find_run(site: Site) -> CheckRun | None:
-    """Return the last run, which may be in progress, or None."""
-    with _lock:
-        return _runs.get(site)
+    def begin(self) -> threading.Thread | None:
+        """Begin the checks unless they are running. Return their thread."""
+        with self._lock:
+            if self.run is not None and self.run.ended_at is None:
+                return None
+            self.run = CheckRun(self._site.clock.now())
+        thread = threading.Thread(target=self._work, args=(self.run,), name="dashboard-checks", daemon=True)
+        thread.start()
+        return thread
 
-
-def begin(site: Site) -> threading.Thread | None:
-    """Begin the checks unless they are running. Return their thread."""
-    with _lock:
-        known = _runs.get(site)
-        if known is not None and known.ended_at is None:
-            return None
-        _runs[site] = CheckRun(site.clock.now())
-    thread = threading.Thread(target=_run, args=(site,), name="dashboard-checks", daemon=True)
-    thread.start()
-    return thread
-
-
-def _run(site: Site) -> None:
-    problem = ""
-    try:
-        for finding in _check(site):
-            with _lock:
-                _runs[site] = replace(_runs[site], findings=(*_runs[site].findings, finding))
-        drift = _find_drift(site)
-        with _lock:
-            _runs[site] = replace(_runs[site], drift=drift)
-    except NightferryError as error:
-        problem = str(error)
-    except Exception as error:
-        _log.exception("The checks of the environment failed.", extra={"event": "checks_failed"})
-        problem = f"The checks failed ({get_type_name(error)}). The log of this server has the details."
-    finally:
-        with _lock:
-            _runs[site] = replace(_runs[site], ended_at=site.clock.now(), problem=problem)
+    def _work(self, run: CheckRun) -> None:
+        problem = ""
+        try:
+            for finding in _check(self._site):
+                run = self.run = replace(run, findings=(*run.findings, finding))
+            run = self.run = replace(run, drift=_find_drift(self._site))
+        except NightferryError as error:
+            problem = str(error)
+        except Exception as error:
+            _log.exception("The checks of the environment failed.", extra={"event": "checks_failed"})
+            problem = f"The checks failed ({get_type_name(error)}). The log of this server has the details."
+        finally:
+            self.run = replace(run, ended_at=self._site.clock.now(), problem=problem)
 
 
 def _check(site: Site) -> Iterator[Finding]:
@@ -84,7 +76,7 @@ def _check(site: Site) -> Iterator[Finding]:
 
     aws = Aws(site.environment.aws.region, site.environment.aws.account)
     resources = AwsResources(site.catalog, site.environment)
-    return verify(resources, find_declared(site), aws, prerequisites=False, image_tag=None)
+    return verify(resources, site.get_shared(find_declared), aws, prerequisites=False, image_tag=None)
 
 
 def _find_drift(site: Site) -> tuple[str, ...] | None:

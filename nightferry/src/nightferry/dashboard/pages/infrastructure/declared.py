@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 from nightferry.backend.expected import Expected
 from nightferry.dashboard.site import Site
@@ -16,20 +14,14 @@ _CONSOLES = {
     "aws-cn": "console.amazonaws.cn",
 }
 
-_found: WeakKeyDictionary[Site, Expected] = WeakKeyDictionary()
-_lock = threading.Lock()
-
 
 def find_declared(site: Site) -> Expected:
-    """Return the declared resources of an environment on AWS. They are computed once."""
+    """Return the declared resources of an environment on AWS; computed once by :meth:`Site.get_shared`."""
     from nightferry.terraform import synthesize
     from nightferry.terraform.reading.expected import find_expected
 
-    with _lock:
-        if site not in _found:
-            files = synthesize(site.catalog, site.environment)
-            _found[site] = find_expected(files, AwsResources(site.catalog, site.environment))
-        return _found[site]
+    files = synthesize(site.catalog, site.environment)
+    return find_expected(files, AwsResources(site.catalog, site.environment))
 
 
 class ConsoleLinks:

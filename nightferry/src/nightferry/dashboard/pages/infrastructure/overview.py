@@ -13,7 +13,7 @@ from starlette.responses import Response
 from nightferry.catalog.secret_users import find_secrets
 from nightferry.dashboard.pages.catalog.grants import describe_grants
 from nightferry.dashboard.pages.catalog.tasks import DAYS, MAX_RUNS
-from nightferry.dashboard.pages.infrastructure.checks import begin, find_run
+from nightferry.dashboard.pages.infrastructure.checks import Checks
 from nightferry.dashboard.pages.infrastructure.declared import ConsoleLinks, find_declared
 from nightferry.dashboard.view import View
 from nightferry.environments.aws_resources import AwsResources
@@ -24,7 +24,7 @@ _MARKS = {"ok": "ok", "warning": "warning", "not checked": "unknown"}
 
 def show(view: View) -> Response:
     """Show the environment. The checks run only on request."""
-    run = find_run(view.site)
+    run = view.site.get_shared(Checks).run
     tasks = _list_tasks(view)
     secrets = [
         {"name": name, "users": list(use.users), "optional": use.optional}
@@ -48,7 +48,7 @@ def show(view: View) -> Response:
 
 def check(view: View) -> Response:
     """Begin the checks, which change nothing, and return to the page."""
-    begin(view.site)
+    view.site.get_shared(Checks).begin()
     return view.redirect(view.link("/infrastructure"))
 
 
@@ -79,7 +79,7 @@ def _list_tasks(view: View) -> list[dict[str, Any]]:
 def _describe_deployment(view: View) -> dict[str, Any]:
     """Return the declared resources on AWS with links to the console."""
     resources = AwsResources(view.catalog, view.environment)
-    declared, console, aws = find_declared(view.site), ConsoleLinks(view.site), resources.aws
+    declared, console, aws = view.site.get_shared(find_declared), ConsoleLinks(view.site), resources.aws
     names: Mapping[str, Any] = declared.names
     return {
         "account": aws.account,

@@ -1,12 +1,9 @@
-"""The usual lengths of tasks and workflows, kept for some minutes, because each needs a query."""
+"""The usual lengths of tasks and workflows."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
-from weakref import WeakKeyDictionary
 
 from nightferry.backend.interface import Refused, Unreachable
 from nightferry.backend.queries import ExecutionFilter, RunFilter
@@ -20,40 +17,31 @@ _KEPT = timedelta(minutes=10)
 class UsualLengths:
     """The median length of the last successful runs of a task, or executions of a workflow, in seconds."""
 
-    _of_sites: ClassVar[WeakKeyDictionary[Site, UsualLengths]] = WeakKeyDictionary()
-    _lock: ClassVar[threading.Lock] = threading.Lock()
-
     def __init__(self, site: Site) -> None:
-        self._clock = site.clock
+        self._site = site
         self._known: dict[tuple[str, str], tuple[datetime, float | None]] = {}
 
-    @classmethod
-    def of(cls, site: Site) -> UsualLengths:
-        """Return the lengths of a site; all threads share them."""
-        with cls._lock:
-            return cls._of_sites.setdefault(site, cls(site))
-
-    def find_task(self, site: Site, task: str) -> float | None:
+    def find_task(self, task: str) -> float | None:
         """Return the usual time from the request of a task's run to its end, or None if it is not known."""
 
         def read() -> Sequence[float]:
-            runs = site.backend.runs(RunFilter(task=task, outcome="succeeded"), limit=_SEARCHED)
+            runs = self._site.backend.runs(RunFilter(task=task, outcome="succeeded"), limit=_SEARCHED)
             return [(run.stopped_at - run.created_at).total_seconds() for run in runs if run.stopped_at]
 
         return self._find(("task", task), read)
 
-    def find_workflow(self, site: Site, workflow: str) -> float | None:
+    def find_workflow(self, workflow: str) -> float | None:
         """Return the usual length of a workflow's executions, or None if it is not known."""
 
         def read() -> Sequence[float]:
             wanted = ExecutionFilter(workflow=workflow, outcome="succeeded")
-            found = site.backend.executions(wanted, limit=_SEARCHED)
+            found = self._site.backend.executions(wanted, limit=_SEARCHED)
             return [(one.stopped_at - one.started_at).total_seconds() for one in found if one.stopped_at]
 
         return self._find(("workflow", workflow), read)
 
     def _find(self, key: tuple[str, str], read: Callable[[], Sequence[float]]) -> float | None:
-        now = self._clock.now()
+        now = self._site.clock.now()
         known = self._known.get(key)
         if known is not None and now - known[0] < _KEPT:
             return known[1]

@@ -1,0 +1,1 @@
+"""What pages expect from the past, kept for some minutes for all threads, because each needs many queries."""
