@@ -39,7 +39,7 @@ def make_site(root: Path, *, actions: bool = True, port: int = PORT, **options: 
 
 def make_login(address: str) -> str:
     """Return a URL that logs a browser in to a site at this address."""
-    return f"{address}/login?code={make_code(TOKEN)}"
+    return f"{address}/login?code={make_code(TOKEN, urlsplit(address).port or 80)}"
 
 
 def make_client(site: Site, *, logged_in: bool = True) -> httpx.Client:
@@ -49,7 +49,7 @@ def make_client(site: Site, *, logged_in: bool = True) -> httpx.Client:
         headers={"Sec-Fetch-Site": "same-origin"},
     )  # fmt: skip
     if logged_in:
-        client.get("/login", params={"code": make_code(TOKEN)})
+        client.get("/login", params={"code": make_code(TOKEN, PORT)})
     return client
 
 

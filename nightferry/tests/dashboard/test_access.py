@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from nightferry.dashboard.access import CODE_SECONDS, SESSION_SECONDS, TOKEN_FILE, Access, make_code, read_token
+from nightferry.dashboard.server import LOGIN_FILE, open_browser
 from nightferry.dashboard.site import Site
 from nightferry.environments.private_paths import NotPrivate
 from tests.dashboard.dashboards import PORT, TOKEN, make_client
@@ -33,7 +34,7 @@ def access(time: Time) -> Access:
 
 
 def test_a_code_is_valid_once(access: Access, time: Time) -> None:
-    code = make_code(TOKEN, time.now)
+    code = make_code(TOKEN, PORT, time.now)
     session = access.log_in(code)
     assert session is not None
     assert access.is_session(session)
@@ -41,13 +42,13 @@ def test_a_code_is_valid_once(access: Access, time: Time) -> None:
 
 
 def test_a_code_is_valid_for_one_minute(access: Access, time: Time) -> None:
-    code = make_code(TOKEN, time.now)
+    code = make_code(TOKEN, PORT, time.now)
     time.now += CODE_SECONDS + 1
     assert access.log_in(code) is None
 
 
 def test_a_session_ends_after_twelve_hours_and_at_the_logout(access: Access, time: Time) -> None:
-    first, second = (access.log_in(make_code(TOKEN, time.now)) for _ in range(2))
+    first, second = (access.log_in(make_code(TOKEN, PORT, time.now)) for _ in range(2))
     assert first is not None
     assert second is not None
     access.log_out(first)
@@ -59,7 +60,7 @@ def test_a_session_ends_after_twelve_hours_and_at_the_logout(access: Access, tim
 
 @pytest.mark.parametrize("change", ["later", "nonce", "signature", "empty", "unicode", "parts"])
 def test_a_changed_code_is_refused(access: Access, time: Time, change: str) -> None:
-    expires, nonce, signature = make_code(TOKEN, time.now).split(".")
+    expires, nonce, signature = make_code(TOKEN, PORT, time.now).split(".")
     codes = {
         "later": f"{int(expires) + 60}.{nonce}.{signature}",
         "nonce": f"{expires}.{nonce}x.{signature}",
@@ -72,7 +73,36 @@ def test_a_changed_code_is_refused(access: Access, time: Time, change: str) -> N
 
 
 def test_a_code_of_another_token_is_refused(access: Access, time: Time) -> None:
-    assert access.log_in(make_code("another-token", time.now)) is None
+    assert access.log_in(make_code("another-token", PORT, time.now)) is None
+
+
+def test_a_code_of_another_server_is_refused(access: Access, time: Time) -> None:
+    """Another server is on another port, or was on this one before: it does not know which codes were used."""
+    assert access.log_in(make_code(TOKEN, PORT + 1, time.now)) is None
+    code = make_code(TOKEN, PORT, time.now)
+    assert access.log_in(code) is not None
+    time.now += 2
+    assert Access(TOKEN, [f"http://127.0.0.1:{PORT}"], clock=time).log_in(code) is None
+
+
+def test_a_browser_is_opened_without_the_code_in_its_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    login = f"http://127.0.0.1:{PORT}/login?code={make_code(TOKEN, PORT)}"
+    open_browser(tmp_path / "a state", login)
+    file = tmp_path / "a state" / LOGIN_FILE
+    assert opened == [file.as_uri()]
+    assert login in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_login_from_another_site_continues_on_a_page(site: Site) -> None:
+    with make_client(site, logged_in=False) as client:
+        parameters = {"code": make_code(TOKEN, PORT), "next": "/local/runs"}
+        response = client.get("/login", params=parameters, headers={"Sec-Fetch-Site": "cross-site"})
+        assert response.status_code == 200
+        assert 'content="0; url=/local/runs"' in response.text
+        assert client.get("/local/runs").status_code == 200
 
 
 def test_behind_tls_the_cookie_is_bound_to_the_host() -> None:
@@ -105,7 +135,7 @@ def test_processes_agree_on_the_token(tmp_path: Path) -> None:
 )
 def test_the_login_leads_only_to_own_pages(site: Site, wanted: str) -> None:
     with make_client(site, logged_in=False) as client:
-        response = client.post("/login", data={"code": make_code(TOKEN), "next": wanted})
+        response = client.post("/login", data={"code": make_code(TOKEN, PORT), "next": wanted})
     assert response.status_code == 303
     assert response.headers["location"] == (wanted if wanted == "/local/runs?q=a" else "/local/")
 

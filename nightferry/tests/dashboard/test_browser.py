@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from nightferry.dashboard.server import open_browser
 from nightferry.dashboard.site import Site
 from nightferry.testing.tiers import LONG
 from tests.dashboard.dashboards import make_login
@@ -34,6 +35,19 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     page = context.new_page()
     page.goto(make_login(address))
     yield page
+    context.close()
+
+
+def test_a_file_logs_a_browser_in(chromium: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--open`` opens a file, which is another site for a browser."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    open_browser(tmp_path, make_login(address))
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(opened[0])
+    page.wait_for_url(f"{address}/local/")
+    assert page.locator("h1").text_content()
     context.close()
 
 

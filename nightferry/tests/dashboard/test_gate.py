@@ -101,7 +101,7 @@ def test_every_response_has_the_headers_that_keep_others_out(site: Site, client:
 
 def test_the_cookie_is_strict_and_bound_to_the_port(site: Site) -> None:
     with make_client(site, logged_in=False) as client:
-        cookie = client.get("/login", params={"code": make_code(TOKEN)}).headers["set-cookie"]
+        cookie = client.get("/login", params={"code": make_code(TOKEN, PORT)}).headers["set-cookie"]
     assert cookie.startswith(f"nightferry-{PORT}=")
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
 

@@ -79,7 +79,7 @@ PARSERS = [
     Parser(
         "login code",
         from_text(lambda text: _make_access().log_in(text)),
-        lambda: [make_code(_TOKEN, _NOW).encode()],
+        lambda: [make_code(_TOKEN, 8471, _NOW).encode()],
         (),
         (Access.log_in,),
         weight=5,

@@ -1,8 +1,8 @@
 """Who may open the pages: hosts, login codes, sessions and the token for scripts.
 
 The token is in a file that only this account can read. ``nightferry dashboard`` signs a login code with it, also for
-the server of a running engine. A code is valid once, for 60 seconds; the server exchanges it for a cookie. Sessions
-are kept in memory and end with the process. Scripts, such as a scraper of ``/metrics``, send the token itself.
+the server of a running engine. A code is valid once, for 60 seconds, at one server, which exchanges it for a cookie.
+Sessions are kept in memory and end with the process. Scripts, such as a scraper of ``/metrics``, send the token itself.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def read_token(state: Path) -> str:
     return read_private_text(file, secret=True).strip()
 
 
-def make_code(token: str, now: float | None = None) -> str:
-    """Return a login code for a server with this token."""
+def make_code(token: str, port: int, now: float | None = None) -> str:
+    """Return a login code for the server with this token on this port, which must have started before."""
     expires = int((time.time() if now is None else now) + CODE_SECONDS)
     body = f"{expires}.{secrets.token_urlsafe(24)}"
-    return f"{body}.{_sign(token, body)}"
+    return f"{body}.{_sign(token, port, body)}"
 
 
-def _sign(token: str, body: str) -> str:
-    return hmac.new(token.encode(), f"login:{body}".encode(), hashlib.sha256).hexdigest()
+def _sign(token: str, port: int, body: str) -> str:
+    return hmac.new(token.encode(), f"login:{port}:{body}".encode(), hashlib.sha256).hexdigest()
 
 
 class Access:
@@ -70,10 +70,11 @@ class Access:
         self.origins = {part.netloc.lower(): f"{part.scheme}://{part.netloc.lower()}" for part in parts}
         self.secure = all(part.scheme == "https" for part in parts)
         # Cookies ignore ports: without the port in its name, two dashboards on one host would end each other's session.
-        port = parts[0].port or (443 if self.secure else 80)
-        self.cookie = f"{'__Host-' if self.secure else ''}nightferry-{port}"
+        self.port = parts[0].port or (443 if self.secure else 80)
+        self.cookie = f"{'__Host-' if self.secure else ''}nightferry-{self.port}"
         self._token = token
         self._clock = clock
+        self._started_at = int(clock())  # Codes that were made before may have been used at an earlier server.
         self._used: dict[str, int] = {}
         self._sessions: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
@@ -98,11 +99,11 @@ class Access:
     def log_in(self, code: str) -> str | None:
         """Return a new session's cookie for a valid code that was not used before; otherwise None."""
         body, _, signature = code.rpartition(".")
-        if not code.isascii() or not hmac.compare_digest(signature, _sign(self._token, body)):
+        if not code.isascii() or not hmac.compare_digest(signature, _sign(self._token, self.port, body)):
             return None
         expires = int(body.partition(".")[0])  # a number, because the signature is ours
         now = self._clock()
-        if not now <= expires <= now + CODE_SECONDS + 1:
+        if not max(now, self._started_at + CODE_SECONDS) <= expires <= now + CODE_SECONDS + 1:
             return None
         with self._lock:
             self._used = {used: until for used, until in self._used.items() if until >= now}

@@ -131,7 +131,12 @@ class _App:
         session = self._site.access.log_in(code) if code else None
         if session is None:
             return self._show_login(request, refused=bool(code), wanted=wanted)
-        response = RedirectResponse(wanted if self._site.owns_path(wanted) else f"{self._prefix}/", 303)
+        own = wanted if self._site.owns_path(wanted) else f"{self._prefix}/"
+        response: Response = RedirectResponse(own, 303)
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            # A redirect would be a request of that site, which has no cookie. The page of this server sends its own.
+            html = self._renderer.render("logged_in.html", site=self._site, wanted=own)
+            response = Response(html, media_type="text/html; charset=utf-8")
         response.set_cookie(
             self._site.access.cookie, session, path="/", httponly=True, samesite="strict",
             secure=self._site.access.secure,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,16 @@ from nightferry.dashboard.access import Access, make_code, read_token
 from nightferry.dashboard.app import create_app
 from nightferry.dashboard.site import Site
 from nightferry.environments.environment import Environment
+from nightferry.environments.private_paths import open_private
 from nightferry.environments.project import Project
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 from nightferry.http_server import Server, listen
 from nightferry.local.engine.engine_lock import read_address
 from nightferry.local.monitoring.engine_log import write_server_log
+
+LOGIN_FILE = "dashboard-login.html"
+"""The file in the state directory through which a browser is opened."""
 
 
 class PlaceNotAllowed(NightferryError):
@@ -99,7 +105,7 @@ def serve(
         author=author, actions=actions, open_for_actions=open_for_actions, freshness=freshness,
     )  # fmt: skip
     server = Server(create_app(site), handle_signals=True, certificate=place.certificate, key=place.key)
-    announce(f"{place.format_url()}login?code={make_code(token)}")
+    announce(f"{place.format_url()}login?code={make_code(token, site.access.port)}")
     with write_server_log(project.catalog.privacy):
         server.run(sockets=[listener])
 
@@ -107,7 +113,18 @@ def serve(
 def make_engine_login(state: Path) -> str | None:
     """Return a URL with a login code for the dashboard of the running engine; None if no engine serves one."""
     url = read_address(state)
-    return None if url is None else f"{url}/login?code={make_code(read_token(state))}"
+    return None if url is None else f"{url}/login?code={make_code(read_token(state), urlsplit(url).port or 80)}"
+
+
+def open_browser(state: Path, login: str) -> None:
+    """Open the URL with a login code in a browser.
+
+    The browser is given a file that leads to it: other accounts can read the arguments of a process.
+    """
+    file = create_state_folder(state) / LOGIN_FILE
+    with open_private(file, "w") as page:
+        page.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={login}"><title>Log in</title>\n')
+    webbrowser.open(file.resolve().as_uri())
 
 
 def _is_loopback(host: str) -> bool:

@@ -80,7 +80,7 @@ def get(site: Site, path: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", headers=headers) as client:
             return await client.get(path)
 
-    assert make_code(TOKEN)
+    assert make_code(TOKEN, 8471)
     response = asyncio.run(call())
     assert response.status_code == 200, response.text
     return response

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -54,7 +53,7 @@ def dashboard(
     if environment.backend == "local" and port is None and (running := server.make_engine_login(project.state)):
         echo(f"The engine that is running serves the dashboard. Log in within one minute: {running}")
         if open_page:
-            webbrowser.open(running)
+            server.open_browser(project.state, running)
         return
     port = DEFAULT_PORT if port is None else port
     place = server.check_place(host, port, tls_certificate, tls_key, behind_proxy)
@@ -64,7 +63,7 @@ def dashboard(
         echo(f"Log in within one minute: {login}")
         echo("For another login code, run the command again. Press Ctrl-C to exit.")
         if open_page:
-            webbrowser.open(login)
+            server.open_browser(project.state, login)
 
     freshness = Freshness()
     open_for_reading, open_for_actions = _choose_backends(project, environment, freshness)

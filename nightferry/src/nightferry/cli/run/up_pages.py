@@ -35,5 +35,5 @@ def create_app(up: RunningEngine, routes: Sequence[BaseRoute], announce: Callabl
         author=current_user(),
         actions=not up.environment.production,
     )
-    announce(f"{up.address}/login?code={make_code(token)}")
+    announce(f"{up.address}/login?code={make_code(token, port)}")
     return app.create_app(site, routes)
