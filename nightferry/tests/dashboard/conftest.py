@@ -21,6 +21,7 @@ import uvicorn
 
 from nightferry.contract import Privacy
 from nightferry.dashboard.app import create_app
+from nightferry.dashboard.batches import Batches
 from nightferry.dashboard.site import Site
 from tests.dashboard.dashboards import make_client, make_site
 from tests.dashboard.night import make_night
@@ -120,10 +121,11 @@ class _Servers:
     def __init__(self) -> None:
         self._running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def serve(self, root: Path, *, actions: bool = True) -> str:
+    def serve(self, root: Path, *, actions: bool = True, batches: Batches | None = None) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         site = make_site(root, actions=actions, port=port)
+        site.batches = batches or site.batches
         server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

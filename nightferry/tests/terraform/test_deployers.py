@@ -199,7 +199,9 @@ def test_nightferry_verify_is_allowed() -> None:
 
 def test_the_commands_of_a_deployment_are_allowed() -> None:
     files = [
-        *(SOURCE / "aws" / "runs").glob("*.py"),
+        *(
+            path for path in (SOURCE / "aws" / "runs").glob("*.py") if path.name != "log_volume.py"
+        ),  # of nightferry costs
         SOURCE / "aws" / "rollback.py",
         SOURCE / "aws" / "logs.py",
     ]

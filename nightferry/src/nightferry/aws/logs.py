@@ -51,7 +51,7 @@ class Event:
         A page has a position for each line, so it is shorter than an event ID, and includes the time, by which
         CloudWatch finds events.
         """
-        return self.timestamp * POSITIONS_PER_MILLISECOND + crc32(self.id.encode())
+        return self.timestamp * POSITIONS_PER_MILLISECOND + crc32(self.id.encode("utf-8", "surrogatepass"))
 
     def to_line(self, run: str) -> LogLine:
         """Return the event as a line of a run."""
