@@ -73,3 +73,19 @@ def test_a_folded_filter_says_what_it_selects(client: httpx.Client, query: str, 
     page = read(client, f"/runs{query}")
     assert read_text(page, "//details[@class='filters']/summary") == summary
     assert page.xpath("//details[@class='filters']/@open"), "without JavaScript, the fields are visible"
+
+
+@pytest.mark.parametrize("things", ["runs", "executions", "files"])
+def test_an_empty_list_says_how_it_is_filled_and_a_filtered_one_how_to_widen_it(
+    client: httpx.Client, things: str
+) -> None:
+    empty = "//div[@class='empty']"
+    assert read_text(read(client, f"/{things}"), empty).startswith(f"No {things} yet.A ")
+    assert read_text(read(client, f"/{things}?since=1h"), empty) == (
+        f"No {things} match.Widen the period, or clear the filter."
+    )
+
+
+def test_next_starts_name_a_missing_engine(night_client: httpx.Client) -> None:
+    [problem] = read(night_client, "/").xpath("//section[h2='Next']/p")
+    assert "No engine is running" in problem.text_content()

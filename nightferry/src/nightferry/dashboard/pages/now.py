@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
+from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.dashboard.rendering import judge
@@ -62,6 +63,7 @@ def show(view: View) -> Response:
     schedules = read_schedules(view.catalog, view.environment, backend, now)
     late = find_late_fires(backend, schedules, now)
     upcoming = list_upcoming(schedules, now)
+    engine = backend.engine_status()
     return view.page(
         "now.html",
         title="Now",
@@ -76,6 +78,7 @@ def show(view: View) -> Response:
         late=late,
         late_count=sum(len(one.fires) for one in late),
         upcoming=upcoming,
+        engine_is_missing=isinstance(engine, EngineStatus) and engine.pid is None,
         failed_executions=executions,
         failed_runs=[view.shown_run(run) for run in alone],
         reasons=explain_failures(view, executions, failed, alone),

@@ -34,11 +34,8 @@ def read_records(found: FoundRecords, addresses: Mapping[str, str], after: int, 
             options=_OPTIONS,
             autocommit=True,
         )
-    except psycopg.OperationalError:
-        user = f" as {declared.user}, or the user does not exist yet" if declared.user else ""
-        raise RecordsUnreachable(
-            f"Cannot connect to {place}{user}. If it is not running, start it with 'nightferry up'.", command
-        ) from None
+    except psycopg.OperationalError as error:
+        raise RecordsUnreachable(explain_refusal(place, declared.user, str(error)), command) from None
     with connection:
         try:
             values = {"reference": found.reference, "after": after, "limit": limit}
@@ -52,3 +49,12 @@ def read_records(found: FoundRecords, addresses: Mapping[str, str], after: int, 
         RejectedRecord(int(line), kind or "", field or "", reason, bool(settled))
         for line, kind, field, reason, settled in rows
     ]
+
+
+def explain_refusal(place: str, user: str, message: str) -> str:
+    """Return why no connection was made, and what to do. A database that runs refuses with FATAL."""
+    if "FATAL" not in message:
+        return f"The list is in {place}, which is not running. Start it with 'nightferry up', then reload this page."
+    if user and f'role "{user}" does not exist' in message:
+        return f"The user {user} of {place} does not exist yet. A task that sets up the database creates it."
+    return f"No connection to {place}: {message.partition('FATAL:')[2].strip().splitlines()[0]}."
