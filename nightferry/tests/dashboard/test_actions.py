@@ -15,10 +15,12 @@ import pytest
 from nightferry.backend.actions import Action, ActionName
 from nightferry.backend.interface import RunRequest
 from nightferry.catalog.declarations import ByHand
-from nightferry.dashboard.actions import ACTIONS, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Done, Proposal
+from nightferry.dashboard.actions.rights import ACTIONS
+from nightferry.dashboard.actions.submissions import MOST_PER_MINUTE, Submissions
 from nightferry.dashboard.routes import PAGES, Page
 from nightferry.dashboard.site import Site
-from nightferry.dashboard.submissions import MOST_PER_MINUTE, Submissions
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend

@@ -14,8 +14,8 @@ from lxml import etree
 from nightferry.backend.states.reader import StateReader
 from nightferry.backend.states.values import ITEM_STATUSES
 from nightferry.catalog.declarations import Workflow
-from nightferry.dashboard.pages.execution.graph import build_graph
-from nightferry.dashboard.pages.execution.timeline import make_rows, make_scale
+from nightferry.dashboard.pages.executions.graph import build_graph
+from nightferry.dashboard.pages.executions.timeline import make_rows, make_scale
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.svg import graph, items, timeline
 from nightferry.dashboard.svg.graph import Graph

@@ -12,8 +12,8 @@ import pytest
 
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.dashboard.assets import Asset
-from nightferry.dashboard.batches import Order
-from nightferry.dashboard.forms.retry_batch import RetryBatch
+from nightferry.dashboard.batches.batch import Order
+from nightferry.dashboard.batches.retry import RetryBatch
 from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.site import Site
 from nightferry.presentation.problems.grouping import find_problems
@@ -162,7 +162,7 @@ def test_a_list_is_also_data(night_site: Site, night_client: httpx.Client) -> No
 
 
 def test_a_list_continues_after_its_last_entry(night_client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nightferry.dashboard.pages.runs._PER_PAGE", 3)
+    monkeypatch.setattr("nightferry.dashboard.pages.runs.runs._PER_PAGE", 3)
     everything = night_client.get("/local/runs.json").json()
     found, url = [], "/local/runs"
     while url:

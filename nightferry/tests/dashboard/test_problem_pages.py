@@ -13,7 +13,7 @@ from lxml.html import HtmlElement
 
 from nightferry.backend.queries import RunFilter
 from nightferry.contract import EXITED_REASON, StopCode
-from nightferry.dashboard import batches
+from nightferry.dashboard.batches import batch as batches
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend
 from tests.dashboard.dashboards import check_html, make_client, make_site

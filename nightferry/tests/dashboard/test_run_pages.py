@@ -15,7 +15,7 @@ from lxml import html as lxml_html
 
 from nightferry.backend.log_windows import LEVELS
 from nightferry.contract import LogEvent
-from nightferry.dashboard.pages.run import log_download, log_follow
+from nightferry.dashboard.pages.runs import log_download, log_follow
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.streaming import MAX_STREAMS
 from nightferry.local.backend import LocalBackend

@@ -16,7 +16,7 @@ from nightferry.aws.session import Aws
 from nightferry.backend.interface import RunRequest
 from nightferry.contract import Privacy
 from nightferry.dashboard.access import Access
-from nightferry.dashboard.pages.run import log_follow
+from nightferry.dashboard.pages.runs import log_follow
 from nightferry.dashboard.site import Site
 from nightferry.environments.project import Project
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript

@@ -15,7 +15,7 @@ from nightferry.catalog.declarations import Image
 from nightferry.costs import fires
 from nightferry.dashboard import view
 from nightferry.dashboard.access import Access, make_code
-from nightferry.dashboard.pages.execution import state
+from nightferry.dashboard.pages.executions import state
 from nightferry.job.redaction import Redactor
 from nightferry.local import engine_status
 from nightferry.presentation import comparison

@@ -8,14 +8,22 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from nightferry.dashboard.pages import compare, engine, executions, help_page, now, preferences, runs, search
-from nightferry.dashboard.pages.actions import activity, redrive, stop, test_notice
+from nightferry.dashboard.pages import compare, engine, help_page, now, preferences, problems, search
+from nightferry.dashboard.pages.actions import (
+    activity,
+    backfill,
+    batch,
+    redrive,
+    run_task,
+    start_workflow,
+    stop,
+    test_notice,
+)
 from nightferry.dashboard.pages.catalog import costs, task, tasks, workflow, workflows
-from nightferry.dashboard.pages.execution import execution, map_items, state
+from nightferry.dashboard.pages.executions import execution, executions, map_items, state
 from nightferry.dashboard.pages.files import file, files
-from nightferry.dashboard.pages.forms import backfill, batch, problems, run_task, start_workflow
 from nightferry.dashboard.pages.infrastructure import overview
-from nightferry.dashboard.pages.run import log, log_download, log_follow, summary
+from nightferry.dashboard.pages.runs import log, log_download, log_follow, run, runs
 from nightferry.dashboard.pages.starts import schedule, schedules, trigger, triggers
 from nightferry.dashboard.view import View
 
@@ -37,7 +45,7 @@ PAGES = (
     Page("/", now.show, "Now"),
     Page("/problems", problems.show, "Problems"),
     Page("/runs", runs.show, "Runs"),
-    Page("/runs/{id}", summary.show),
+    Page("/runs/{id}", run.show),
     Page("/runs/{id}/log", log.show),
     Page("/runs/{id}/log.txt", log_download.show),
     Page("/runs/{id}/log/stream", log_follow.follow),

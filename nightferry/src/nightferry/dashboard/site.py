@@ -13,8 +13,8 @@ from nightferry.backend.interface import Backend
 from nightferry.catalog.catalog import Catalog
 from nightferry.clock import Clock, get_clock
 from nightferry.dashboard.access import Access
-from nightferry.dashboard.batches import Batches
-from nightferry.dashboard.submissions import Submissions
+from nightferry.dashboard.actions.submissions import Submissions
+from nightferry.dashboard.batches.batch import Batches
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.job.redaction import Redactor

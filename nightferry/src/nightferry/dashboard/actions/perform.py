@@ -17,7 +17,7 @@ from nightferry.backend.by_hand import NotByHand, NotConfirmed, check_by_hand, f
 from nightferry.backend.interface import Unreachable
 from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.actions.rights import ACTIONS, NotPermitted, TooManyActions, get_rights
-from nightferry.dashboard.submissions import MOST_PER_MINUTE
+from nightferry.dashboard.actions.submissions import MOST_PER_MINUTE
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
 

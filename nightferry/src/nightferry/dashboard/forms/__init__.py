@@ -1,1 +1,1 @@
-"""The forms that start something: what they show, and what they send."""
+"""The fields of forms that start a task or a workflow, and the request that a person entered."""

@@ -1,1 +1,1 @@
-"""The pages that act, and the record of actions."""
+"""The pages that act: start, stop, redrive, backfill and test notices; and the record of actions."""

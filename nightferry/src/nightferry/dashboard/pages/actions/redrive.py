@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from nightferry.backend.interface import TaskRun
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.view import View
 from nightferry.presentation.inputs import format_inputs
 

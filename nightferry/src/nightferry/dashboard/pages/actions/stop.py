@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from nightferry.backend.interface import TaskRun, WorkflowExecution
 from nightferry.backend.queries import RunFilter
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError
 

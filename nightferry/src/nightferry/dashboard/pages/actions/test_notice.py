@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.view import View
 from nightferry.environments.recipients import describe_recipients
 from nightferry.errors import NightferryError, UnknownName

@@ -8,9 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from nightferry.backend.queries import Cursor
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
-from nightferry.dashboard.batches import Order
-from nightferry.dashboard.forms.retry_batch import RetryBatch, check_retries
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
+from nightferry.dashboard.batches.batch import Order
+from nightferry.dashboard.batches.retry import RetryBatch, check_retries
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import UnknownName
 from nightferry.presentation.problems.grouping import Problem, ProblemReport, find_problems, list_retries

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from nightferry.backend.interface import Unreachable
 from nightferry.backend.queries import ExecutionFilter
 from nightferry.backend.request_checks import get_workflow
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.forms.run_form import RunInput, Visibility
 from nightferry.dashboard.forms.workflow_form import list_fields, read_input
 from nightferry.dashboard.view import View

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightferry.backend.interface import Backend, CannotRedrive, Unreachable
-from nightferry.dashboard.batches import Batch, Order, Row
+from nightferry.dashboard.batches.batch import Batch, Order, Row
 from nightferry.errors import NightferryError
 from nightferry.presentation.problems.grouping import Retry
 from nightferry.presentation.quantities import format_quantity

@@ -9,7 +9,7 @@ from nightferry.backend.interface import Backend, Unreachable
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time
-from nightferry.dashboard.batches import Batch, Order, Row, RowState
+from nightferry.dashboard.batches.batch import Batch, Order, Row, RowState
 from nightferry.presentation.backfills.backfill import Backfill, BackfillTime, State
 from nightferry.presentation.quantities import format_quantity
 

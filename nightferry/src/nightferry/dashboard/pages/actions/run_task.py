@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from nightferry.backend.interface import RunRequest, TaskRun, Unreachable
 from nightferry.backend.request_checks import RequestProblem, get_task
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.forms.run_form import RunForm, RunInput, Visibility, list_changes, list_problems
 from nightferry.dashboard.view import View
 from nightferry.errors import NightferryError

@@ -16,9 +16,9 @@ from nightferry.backend.log_windows import LogLine
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.reports import ReportFilter
 from nightferry.contract import LogEvent
-from nightferry.dashboard.pages.run.log import find_run
-from nightferry.dashboard.pages.run.log_rows import LogRows, format_place
-from nightferry.dashboard.pages.run.usual_durations import expect_end, find_earlier_runs, find_usual_duration
+from nightferry.dashboard.pages.runs.log import find_run
+from nightferry.dashboard.pages.runs.log_rows import LogRows, format_place
+from nightferry.dashboard.pages.runs.usual_durations import expect_end, find_earlier_runs, find_usual_duration
 from nightferry.dashboard.view import View
 from nightferry.presentation.inputs import describe_run, format_inputs
 from nightferry.presentation.progress import is_progress

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from nightferry.backend.interface import Refused, Unreachable
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.contract import format_scheduled_time
-from nightferry.dashboard.actions import Consent, Done, Proposal, perform, show_form
-from nightferry.dashboard.batches import Order
-from nightferry.dashboard.forms.backfill_batch import BackfillBatch
+from nightferry.dashboard.actions.perform import perform, show_form
+from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
+from nightferry.dashboard.batches.backfill import BackfillBatch
+from nightferry.dashboard.batches.batch import Order
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.presentation.backfills.backfill import BackfillTime

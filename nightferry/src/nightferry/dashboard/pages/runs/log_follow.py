@@ -14,8 +14,8 @@ from starlette.responses import Response
 from nightferry.backend.interface import LogReader, TaskRun
 from nightferry.backend.log_lines import judge_level
 from nightferry.backend.log_windows import LineFilter, LogLine
-from nightferry.dashboard.pages.run.log import find_run, read_filter, read_position
-from nightferry.dashboard.pages.run.log_rows import LogRows
+from nightferry.dashboard.pages.runs.log import find_run, read_filter, read_position
+from nightferry.dashboard.pages.runs.log_rows import LogRows
 from nightferry.dashboard.streaming import Event, EventStream
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import NightferryError

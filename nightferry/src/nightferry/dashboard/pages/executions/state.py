@@ -11,8 +11,8 @@ from starlette.responses import Response
 from nightferry.backend.state_history import explain_cause
 from nightferry.backend.states.values import AttemptData, StateData
 from nightferry.dashboard import json_tree
-from nightferry.dashboard.pages.execution.execution import read_execution
-from nightferry.dashboard.pages.execution.timeline import judge_state
+from nightferry.dashboard.pages.executions.execution import read_execution
+from nightferry.dashboard.pages.executions.timeline import judge_state
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.printable import make_printable
 from nightferry.states.machine.history import HistoryEvent
@@ -31,7 +31,7 @@ def show(view: View) -> Response:
     state, ended = data.state, execution.stopped_at is not None
     now = view.site.clock.now()
     return view.page(
-        "execution_state.html",
+        "state.html",
         title=f"State {state.path}",
         json=view.as_json
         and {

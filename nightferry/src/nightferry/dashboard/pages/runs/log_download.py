@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from nightferry.backend.log_windows import ALL_LINES, LogLine
-from nightferry.dashboard.pages.run.log import find_run, read_filter, read_log
+from nightferry.dashboard.pages.runs.log import find_run, read_filter, read_log
 from nightferry.dashboard.streaming import download
 from nightferry.dashboard.view import View
 from nightferry.printable import make_one_line

@@ -16,8 +16,8 @@ from nightferry.backend.state_history import explain_cause
 from nightferry.backend.states.values import MapSummary
 from nightferry.dashboard import json_tree
 from nightferry.dashboard.estimates.usual_lengths import UsualLengths
-from nightferry.dashboard.pages.execution.graph import build_graph, is_plumbing
-from nightferry.dashboard.pages.execution.timeline import LARGEST_MAP, Row, judge_state, make_rows, make_scale
+from nightferry.dashboard.pages.executions.graph import build_graph, is_plumbing
+from nightferry.dashboard.pages.executions.timeline import LARGEST_MAP, Row, judge_state, make_rows, make_scale
 from nightferry.dashboard.rendering import STATUSES, judge
 from nightferry.dashboard.svg import graph, timeline
 from nightferry.dashboard.svg.items import draw_counts

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from nightferry.audit.recording import Recorder
 from nightferry.dashboard.actions.rights import NotPermitted, get_rights
-from nightferry.dashboard.batches import Batch
+from nightferry.dashboard.batches.batch import Batch
 from nightferry.dashboard.view import View
 from nightferry.errors import UnknownName
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from nightferry.backend.interface import Refused, WorkflowExecution
 from nightferry.backend.states.values import ITEM_STATUSES, ItemStatus, MapItem, MapItems
-from nightferry.dashboard.pages.execution.execution import describe_counts, read_execution
-from nightferry.dashboard.pages.execution.timeline import judge_state
+from nightferry.dashboard.pages.executions.execution import describe_counts, read_execution
+from nightferry.dashboard.pages.executions.timeline import judge_state
 from nightferry.dashboard.svg.items import COLUMNS, count_per_cell, draw_counts, draw_histogram, draw_strip
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.presentation.durations import find_percentile
@@ -49,7 +49,7 @@ def show(view: View) -> Response:
     now = view.site.clock.now()
     counts = describe_counts(items)
     return view.page(
-        "execution_map.html",
+        "map_items.html",
         title=f"Items of {path}",
         json={
             "counts": dict(items.counts),
