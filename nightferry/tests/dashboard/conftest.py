@@ -21,7 +21,7 @@ import uvicorn
 
 from nightferry.contract import Privacy
 from nightferry.dashboard.app import create_app
-from nightferry.dashboard.batches import Batches
+from nightferry.dashboard.batches.batch import Batches
 from nightferry.dashboard.site import Site
 from tests.dashboard.dashboards import make_client, make_site
 from tests.dashboard.night import make_night
