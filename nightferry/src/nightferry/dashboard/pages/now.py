@@ -10,12 +10,12 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
-from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.interface import ExecutionSummary, TaskRun
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.dashboard.rendering import judge
 from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View
+from nightferry.local.engine.engine_lock import read_engine_pid
 from nightferry.presentation.failures import explain_run
 from nightferry.presentation.late_fires import find_late_fires
 from nightferry.presentation.schedules import EnvironmentSchedule, find_upcoming, read_schedules
@@ -63,7 +63,6 @@ def show(view: View) -> Response:
     schedules = read_schedules(view.catalog, view.environment, backend, now)
     late = find_late_fires(backend, schedules, now)
     upcoming = list_upcoming(schedules, now)
-    engine = backend.engine_status()
     return view.page(
         "now.html",
         title="Now",
@@ -78,7 +77,7 @@ def show(view: View) -> Response:
         late=late,
         late_count=sum(len(one.fires) for one in late),
         upcoming=upcoming,
-        engine_is_missing=isinstance(engine, EngineStatus) and engine.pid is None,
+        engine_is_missing=view.environment.kind == "local" and read_engine_pid(view.site.project.state) is None,
         failed_executions=executions,
         failed_runs=[view.shown_run(run) for run in alone],
         reasons=explain_failures(view, executions, failed, alone),
