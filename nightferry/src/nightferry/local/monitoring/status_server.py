@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nightferry.job.redaction import redactor
 from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import CONTENT_TYPE, Metrics
 from nightferry.printable import make_printable
@@ -20,7 +21,7 @@ def create_routes(health: Health, metrics: Metrics) -> list[Route]:
     """Create the two routes."""
 
     async def get_health(_: Request) -> Response:
-        problems = await health.find_problems()
+        problems = redactor.redact_value(await health.find_problems())  # because nobody logs in to read them
         body = {"status": "unhealthy" if problems else "healthy", "problems": problems}
         content = make_printable(json.dumps(body, ensure_ascii=False))
         return Response(content, 503 if problems else 200, media_type="application/json")
