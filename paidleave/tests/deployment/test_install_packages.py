@@ -66,4 +66,4 @@ def test_the_policy_of_the_machine_is_kept(tmp_path: Path, code: int, installed:
 def test_make_installs_packages_only_by_the_script() -> None:
     text = (PROJECT / "Makefile").read_text(encoding="utf-8")
     assert "apt-get install -qq" not in text
-    assert text.count("tools/install-packages") == 3
+    assert text.count("tools/install-packages") == 4
