@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,17 +12,44 @@ from urllib.parse import urlsplit
 import httpx
 from lxml import html as lxml_html
 
+from nightferry.backend.interface import Backend
 from nightferry.dashboard.access import Access, make_code
 from nightferry.dashboard.app import create_app
 from nightferry.dashboard.site import Site
+from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from tests.module_names import module_name
 
 TOKEN = "a-token-for-tests-with-many-characters"
 PORT = 8471
 
 
-def make_site(root: Path, *, actions: bool = True, port: int = PORT, **options: Any) -> Site:
+def write_project(root: Path, catalog: str) -> Path:
+    """Write a project on this machine with the source code of its catalog, and return its root."""
+    module = module_name("shop", root)
+    (root / "environments").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
+    (root / f"{module}.py").write_text(catalog)
+    (root / "environments" / "local.toml").write_text('backend = "local"\n')
+    return root
+
+
+class Queueing(LocalBackend):
+    """A backend whose runs stay queued, because it starts no engine."""
+
+    def detach(self) -> None:
+        """Start no engine."""
+
+
+def make_site(
+    root: Path,
+    *,
+    actions: bool = True,
+    port: int = PORT,
+    backend: Callable[[Project, Environment], Backend] = LocalBackend,
+    **options: Any,
+) -> Site:
     """Return a site on a project."""
     project = Project.find(root)
     environment = project.environment("local")
@@ -30,7 +58,7 @@ def make_site(root: Path, *, actions: bool = True, port: int = PORT, **options: 
         project,
         environment,
         access,
-        lambda: LocalBackend(project, environment),
+        lambda: backend(project, environment),
         author="anna",
         actions=actions,
         **options,
@@ -91,3 +119,12 @@ def check_html(response: httpx.Response) -> lxml_html.HtmlElement:
     for cell in page.xpath("//th"):
         assert cell.get("scope"), lxml_html.tostring(cell)
     return page
+
+
+def read_form(page: lxml_html.HtmlElement) -> dict[str, Any]:
+    """Return what a browser sends for the form of an action, without the buttons. Several checked boxes are a list."""
+    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
+    areas = set(form.xpath(".//textarea/@name"))  # a browser drops the first line end of an area; lxml does not
+    found = {name: text.removeprefix("\n") if name in areas else text for name, text in form.form_values()}
+    boxes = form.xpath(".//fieldset//input[@type='checkbox']")
+    return found | {name: [box.get("value") for box in boxes if box.checked] for name in {box.name for box in boxes}}

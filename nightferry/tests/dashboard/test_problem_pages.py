@@ -9,39 +9,23 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lxml.html import HtmlElement
 
 from nightferry.backend.queries import RunFilter
 from nightferry.contract import EXITED_REASON, StopCode
 from nightferry.dashboard.batches import batch as batches
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend
-from tests.dashboard.dashboards import check_html, make_client, make_site
+from tests.dashboard.dashboards import Queueing, check_html, make_site, read_form
 from tests.local import toy
 
 FAILURES = 500
 
 
-class Queueing(LocalBackend):
-    """A backend whose runs stay queued, because it starts no engine."""
-
-    def detach(self) -> None:
-        pass
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    site = make_site(toy.make_project(tmp_path / "a toy"))
+    site = make_site(toy.make_project(tmp_path / "a toy"), backend=Queueing)
     site.project.state.mkdir(exist_ok=True)
-    site._open_backend = site._open_for_actions = lambda: Queueing(site.project, site.environment)
     return site
-
-
-@pytest.fixture
-def client(site: Site) -> Iterator[httpx.Client]:
-    client = make_client(site)
-    yield client
-    client.close()
 
 
 @pytest.fixture
@@ -64,11 +48,6 @@ def fail(backend: LocalBackend, id: str, task: str, error: str) -> None:
     backend.store.add_run(id, task, [], {})
     backend.store.add_lines([(id, json.dumps({"message": error, "level": "ERROR"}))])
     backend.store.mark_run_stopped(id, 1, StopCode.EXITED, EXITED_REASON)
-
-
-def read_form(page: HtmlElement) -> dict[str, str]:
-    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
-    return dict(form.form_values())
 
 
 def test_each_number_is_the_count_of_the_list_that_it_links_to(client: httpx.Client, backend: LocalBackend) -> None:

@@ -13,8 +13,7 @@ from lxml.html import HtmlElement
 from nightferry.backend.interface import RunRequest
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend
-from tests.dashboard.dashboards import check_html, make_client, make_site
-from tests.module_names import module_name
+from tests.dashboard.dashboards import check_html, make_client, make_site, read_form, write_project
 
 CATALOG = """
 from datetime import date
@@ -44,33 +43,18 @@ catalog.task("any", command=["sh", "-c", "echo $COLOR"], env={"COLOR": "red"})
 """
 
 
-class Queueing(LocalBackend):
-    """A backend whose runs stay queued, because it starts no engine."""
+class Counting(LocalBackend):
+    """A backend whose runs stay queued, and that counts how often an engine was needed."""
 
     detached = 0
 
     def detach(self) -> None:
-        Queueing.detached += 1
+        Counting.detached += 1
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    root = tmp_path / "a shop"
-    module = module_name("shop", root)
-    (root / "environments").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
-    (root / f"{module}.py").write_text(CATALOG)
-    (root / "environments" / "local.toml").write_text('backend = "local"\n')
-    site = make_site(root)
-    site._open_backend = site._open_for_actions = lambda: Queueing(site.project, site.environment)
-    return site
-
-
-@pytest.fixture
-def client(site: Site) -> Iterator[httpx.Client]:
-    client = make_client(site)
-    yield client
-    client.close()
+    return make_site(write_project(tmp_path / "a shop", CATALOG), backend=Counting)
 
 
 @pytest.fixture
@@ -81,13 +65,6 @@ def backend(site: Site) -> Iterator[LocalBackend]:
 
 
 FORM = "/local/tasks/load-orders/run"
-
-
-def values(page: HtmlElement) -> dict[str, str]:
-    """Return what a browser sends for the form of a page, without the buttons."""
-    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
-    areas = set(form.xpath(".//textarea/@name"))  # a browser drops the first line end of an area; lxml does not
-    return {name: text.removeprefix("\n") if name in areas else text for name, text in form.form_values()}
 
 
 def read_problems(page: HtmlElement) -> dict[str, str]:
@@ -102,7 +79,7 @@ def send(client: httpx.Client, url: str, step: str = "check", **fields: str) -> 
 
 def preview_and_start(client: httpx.Client, url: str, data: dict[str, str]) -> httpx.Response:
     page = check_html(client.post(url, data={**data, "step": "check"}))
-    return client.post(url, data={**values(page), "reason": "A test", "step": "act"})
+    return client.post(url, data={**read_form(page), "reason": "A test", "step": "act"})
 
 
 def find_id(response: httpx.Response) -> str:
@@ -132,9 +109,9 @@ def test_a_run_starts_only_after_its_request_was_shown(client: httpx.Client, bac
     data = {"set.SINCE": "2026-11-01", "set.CHECK": "true", "args": "a b\r\n--x\r\n", "cpu": "512", "memory": "1024"}
     early = check_html(client.post(FORM, data={**data, "reason": "A test", "step": "act"}))
     assert '"SINCE": "2026-11-01"' in early.text_content()
-    changed = {**values(early), "set.MODE": "updates", "reason": "A test", "step": "act"}
+    changed = {**read_form(early), "set.MODE": "updates", "reason": "A test", "step": "act"}
     assert "MODE=updates" in check_html(client.post(FORM, data=changed)).text_content()
-    unexplained = client.post(FORM, data={**values(early), "step": "act", "reason": ""})
+    unexplained = client.post(FORM, data={**read_form(early), "step": "act", "reason": ""})
     assert "Give a reason" in check_html(unexplained).text_content()
     assert backend.runs().entries == ()
     response = preview_and_start(client, FORM, data)
@@ -193,7 +170,7 @@ def test_hostile_values_are_shown_as_text_and_arrive_unchanged(client: httpx.Cli
         assert len(page.xpath("//script")) == 1  # of the layout
         if not value.isprintable():
             continue  # such a value is not shown, and must be entered again
-        response = client.post(FORM, data={**values(page), "reason": "A test", "step": "act"})
+        response = client.post(FORM, data={**read_form(page), "reason": "A test", "step": "act"})
         run = backend.run(find_id(response))
         assert (run.env["NOTE"], run.args) == (value, (value,))
 
@@ -208,7 +185,7 @@ def test_a_huge_form_is_refused(client: httpx.Client, backend: LocalBackend) -> 
 
 def test_a_form_that_is_sent_twice_starts_one_run(client: httpx.Client, backend: LocalBackend) -> None:
     page = check_html(client.post(FORM, data={"set.SINCE": "2026-11-01", "step": "check"}))
-    data = {**values(page), "reason": "A test", "step": "act"}
+    data = {**read_form(page), "reason": "A test", "step": "act"}
     responses = [client.post(FORM, data=data) for _ in range(3)]
     assert [one.status_code for one in responses] == [303] * 3
     assert len(backend.runs()) == 1
@@ -243,7 +220,7 @@ def test_again_shows_old_and_new_and_keeps_what_is_not_shown(client: httpx.Clien
     url = f"/local/runs/{old}/again"
     response = client.get(url)
     assert "Lovelace" not in response.text
-    data = values(check_html(response))
+    data = read_form(check_html(response))
     assert (data["set.SINCE"], data["set.NOTE"], data["set.LAST_NAME"]) == ("2026-11-01", "a", "")
     assert (data["args"], data["cpu"], data["memory"], data["keep.set.LAST_NAME"]) == ("one\ntwo", "256", "512", "yes")
     page = check_html(client.post(url, data={**data, "set.NOTE": "b", "memory": "1024", "step": "check"}))
@@ -252,7 +229,7 @@ def test_again_shows_old_and_new_and_keeps_what_is_not_shown(client: httpx.Clien
     assert ["NOTE changed", "a", "b"] in rows
     assert ["memory changed", "512", "1024"] in rows
     assert ["LAST_NAME", "[hidden]", "[hidden]"] in rows
-    response = client.post(url, data={**values(page), "reason": "A test", "step": "act"})
+    response = client.post(url, data={**read_form(page), "reason": "A test", "step": "act"})
     new = backend.run(find_id(response))
     assert new.env == {"SINCE": "2026-11-01", "NOTE": "b", "LAST_NAME": "Lovelace"}
     assert (new.args, new.cpu, new.memory, new.repeats) == (("one", "two"), 256, 1024, old[:28])
@@ -261,7 +238,7 @@ def test_again_shows_old_and_new_and_keeps_what_is_not_shown(client: httpx.Clien
 
 def test_again_can_drop_or_replace_a_value_that_is_not_shown(client: httpx.Client, backend: LocalBackend) -> None:
     url = f"/local/runs/{add(backend)}/again"
-    data = values(check_html(client.get(url)))
+    data = read_form(check_html(client.get(url)))
     del data["keep.set.LAST_NAME"]
     run = backend.run(find_id(preview_and_start(client, url, data)))
     assert "LAST_NAME" not in run.env
@@ -272,7 +249,7 @@ def test_arguments_that_a_field_cannot_show_are_kept(client: httpx.Client, backe
         url = f"/local/runs/{add(backend, args=args)}/again"
         response = client.get(url)
         assert "hunter2" not in response.text
-        data = values(check_html(response))
+        data = read_form(check_html(response))
         assert (data["args"], data["keep.args"]) == ("", "yes")
         run = backend.run(find_id(preview_and_start(client, url, data)))
         assert run.args == args

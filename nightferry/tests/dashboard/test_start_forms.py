@@ -11,13 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from lxml.html import HtmlElement
 
 from nightferry.contract import StopCode, format_scheduled_time
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend
-from tests.dashboard.dashboards import check_html, make_client, make_site
-from tests.module_names import module_name
+from tests.dashboard.dashboards import check_html, make_site, read_form, write_project
 
 CATALOG = """
 from nightferry import Catalog, Image
@@ -42,22 +40,7 @@ class Ending(LocalBackend):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    root = tmp_path / "a shop"
-    module = module_name("shop", root)
-    (root / "environments").mkdir(parents=True)
-    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
-    (root / f"{module}.py").write_text(CATALOG)
-    (root / "environments" / "local.toml").write_text('backend = "local"\n')
-    site = make_site(root)
-    site._open_backend = site._open_for_actions = lambda: Ending(site.project, site.environment)
-    return site
-
-
-@pytest.fixture
-def client(site: Site) -> Iterator[httpx.Client]:
-    client = make_client(site)
-    yield client
-    client.close()
+    return make_site(write_project(tmp_path / "a shop", CATALOG), backend=Ending)
 
 
 @pytest.fixture
@@ -67,22 +50,9 @@ def backend(site: Site) -> Iterator[LocalBackend]:
     backend.store.close()
 
 
-def values(page: HtmlElement) -> dict[str, Any]:
-    """Return what a browser sends for the form of a page, without the buttons."""
-    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
-    areas = set(form.xpath(".//textarea/@name"))
-    found: dict[str, Any] = {}
-    for name, text in form.form_values():
-        text = text.removeprefix("\n") if name in areas else text
-        found[name] = [*found[name], text] if isinstance(found.get(name), list) else text
-        if name == "time":
-            found[name] = form.xpath(".//input[@name='time' and @checked]/@value")
-    return found
-
-
 def check_and_act(client: httpx.Client, url: str, data: dict[str, Any]) -> httpx.Response:
     page = check_html(client.post(url, data={**data, "step": "check"}))
-    return client.post(url, data={**values(page), "reason": "A test", "step": "act"})
+    return client.post(url, data={**read_form(page), "reason": "A test", "step": "act"})
 
 
 def wait_for_batch(client: httpx.Client, response: httpx.Response) -> dict[str, Any]:
@@ -101,7 +71,7 @@ FLOW = "/local/workflows/flow/start"
 
 def test_a_workflow_starts_with_the_members_that_it_reads(client: httpx.Client, backend: LocalBackend) -> None:
     page = check_html(client.get(FLOW))
-    assert {"member.file", "member.day", "input"} <= values(page).keys()
+    assert {"member.file", "member.day", "input"} <= read_form(page).keys()
     early = client.post(FLOW, data={"member.file": "a.csv", "member.day": "7", "reason": "x y z", "step": "act"})
     assert early.status_code == 409
     assert backend.executions().entries == ()
@@ -167,7 +137,7 @@ def test_the_times_are_listed_first_and_each_starts_once(client: httpx.Client, b
     assert "would start" in rows[1]
     assert "load starts for 2 times, 2 at once" in page.text_content()
     assert backend.count_runs().number == 1
-    found = wait_for_batch(client, client.post(BACKFILL, data={**values(page), "reason": "A test", "step": "act"}))
+    found = wait_for_batch(client, client.post(BACKFILL, data={**read_form(page), "reason": "A test", "step": "act"}))
     assert found["result"] == "Of 2 times, 2 succeeded."
     assert [one["name"] for one in found["starts"]] == NOVEMBER[1:]
     runs = sorted(backend.runs(), key=lambda run: run.env["SCHEDULED_AT"])
@@ -175,7 +145,7 @@ def test_the_times_are_listed_first_and_each_starts_once(client: httpx.Client, b
     assert [run.started_by for run in runs] == ["backfill:nightly"] * 3
     done = check_html(client.post(BACKFILL, data={**data, "step": "check"}))
     assert "load starts for 0 times" in done.text_content()
-    response = client.post(BACKFILL, data={**values(done), "reason": "A test", "step": "act"})
+    response = client.post(BACKFILL, data={**read_form(done), "reason": "A test", "step": "act"})
     assert response.status_code == 400
     (action, _) = backend.actions(limit=10)
     assert (action.action, action.target, action.author) == ("backfill", "nightly", "anna")
@@ -207,15 +177,15 @@ def test_a_range_that_makes_no_sense_is_refused(
 def test_missed_times_are_chosen_and_started(client: httpx.Client, backend: LocalBackend) -> None:
     url = "/local/schedules/nightly/catch-up"
     page = check_html(client.get(url))
-    times = values(page)["time"]
+    times = read_form(page)["time"]
     assert 6 <= len(times) <= 8
     assert times == sorted(times)
-    first = {**values(page), "time": times[:2]}
+    first = {**read_form(page), "time": times[:2]}
     found = wait_for_batch(client, client.post(url, data={**first, "reason": "The engine was off.", "step": "act"}))
     assert found["result"] == "Of 2 times, 2 succeeded."
-    assert values(check_html(client.get(url)))["time"] == times[2:]
+    assert read_form(check_html(client.get(url)))["time"] == times[2:]
     forged = format_scheduled_time(datetime.now(UTC) + timedelta(days=1))
-    again = {**values(check_html(client.get(url))), "time": [forged, times[0]], "reason": "A test", "step": "act"}
+    again = {**read_form(check_html(client.get(url))), "time": [forged, times[0]], "reason": "A test", "step": "act"}
     response = client.post(url, data=again)  # of a time in the future, and of one that was started
     assert response.status_code == 400
     assert backend.count_runs().number == 2

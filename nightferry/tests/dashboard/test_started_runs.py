@@ -6,23 +6,16 @@ import json
 import time
 from pathlib import Path
 
-from lxml.html import HtmlElement
-
 from nightferry.backend.interface import TaskRun
 from nightferry.contract import EXITED_REASON, StopCode
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.site import Site
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from tests.dashboard.dashboards import PORT, TOKEN, check_html, make_client
+from tests.dashboard.dashboards import PORT, TOKEN, check_html, make_client, read_form
 from tests.local import toy
 
 REASON = {"reason": "A test", "step": "act"}
-
-
-def read_form(page: HtmlElement) -> dict[str, str]:
-    (form,) = page.xpath("//form[starts-with(@class, 'action')]")
-    return dict(form.form_values())
 
 
 def wait_for_end(backend: LocalBackend, id: str) -> TaskRun:
