@@ -10,8 +10,8 @@ import pytest
 from nightferry.audit.recording import Recorder
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.actions import Action, ActionFilter
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import Cursor
+from nightferry.backend.runs import RunRequest
 from nightferry.contract import Privacy
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 

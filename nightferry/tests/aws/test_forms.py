@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxml import html
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.site import Site
 from nightferry.environments.project import Project

@@ -6,8 +6,8 @@ import json
 from datetime import timedelta
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.presentation.problems.grouping import find_problems
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 

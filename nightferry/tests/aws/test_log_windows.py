@@ -12,9 +12,9 @@ import pytest
 from nightferry.aws import log_windows
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.log_windows import build_pattern
-from nightferry.backend.interface import RunRequest, TaskRun
 from nightferry.backend.log_lines import judge_level
 from nightferry.backend.log_windows import LEVELS, LineFilter, LineNumber, LogLine, LogWindow
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.tiers import LONG
 

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.logs import is_end
-from nightferry.backend.interface import RunRequest, Unreachable
+from nightferry.backend.errors import Unreachable
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.tiers import LONG
 

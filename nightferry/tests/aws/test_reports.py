@@ -12,9 +12,9 @@ from nightferry import PostgresService, RejectedRecords
 from nightferry.aws import reports
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend import RecordsUnreachable
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import Cursor, Page
 from nightferry.backend.reports import Report, ReportFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.errors import UnknownName
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 

@@ -14,9 +14,10 @@ import pytest
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import AccessDenied
 from nightferry.aws.shared_calls import SharedAws, SharedCalls
+from nightferry.backend.errors import CredentialsExpired, Unreachable
 from nightferry.backend.freshness import Freshness
-from nightferry.backend.interface import CredentialsExpired, RunRequest, Unreachable
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.testing import FakeClock, FakeFargate, TaskScript

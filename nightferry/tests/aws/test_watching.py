@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.terminal.follow import follow_run
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 

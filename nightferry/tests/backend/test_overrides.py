@@ -10,8 +10,8 @@ import pytest
 from pydantic import Field, SecretStr
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest, TaskRun
 from nightferry.backend.request_checks import ImpossibleOverride
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret, Task
 from nightferry.contract import parse_arn_id

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine.run_output import LAST_LINES, MAX_LINE_BYTES, MAX_LINES

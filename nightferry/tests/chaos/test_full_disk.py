@@ -15,7 +15,7 @@ LINES = 60_000
 SCRIPT = f'''
 import asyncio, os, sys
 from pathlib import Path
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.local.backend import LocalBackend
 from nightferry.environments.project import Project
 from tests.local.toy import make_project

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine_lock

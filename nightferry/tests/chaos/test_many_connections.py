@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine.engine_lock import read_address

@@ -24,8 +24,8 @@ import psutil
 import psycopg
 import pytest
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.backend.starts import StartFilter
 from nightferry.dashboard.access import read_token
 from nightferry.environments.project import Project

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import StateExecution
+from nightferry.backend.states.values import StateExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.contract import Overlap

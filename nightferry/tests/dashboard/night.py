@@ -6,8 +6,8 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.contract import LogEvent
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend

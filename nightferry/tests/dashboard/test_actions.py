@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from nightferry.backend.actions import Action, ActionName
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.catalog.declarations import ByHand
 from nightferry.dashboard.actions.perform import perform, show_form
 from nightferry.dashboard.actions.proposal import Done, Proposal

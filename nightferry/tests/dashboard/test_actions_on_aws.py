@@ -11,7 +11,7 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import AccessDenied, Aws
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.site import Site
 from nightferry.environments.project import Project

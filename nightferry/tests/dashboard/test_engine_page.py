@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.backend.starts import NotKnown
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from lxml.html import HtmlElement
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.dashboard.site import Site
 from nightferry.local.backend import LocalBackend
 from tests.dashboard.dashboards import check_html, make_client, make_site, read_form, write_project

@@ -13,7 +13,7 @@ import pytest
 from nightferry.aws import log_windows
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.contract import Privacy
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.pages.runs import log_follow

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import EXITED_REASON, StopCode
 from nightferry.dashboard.access import Access
 from nightferry.dashboard.site import Site

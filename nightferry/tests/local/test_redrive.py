@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import CannotRedrive, WorkflowExecution
+from nightferry.backend.errors import CannotRedrive
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.environments.project import Project

@@ -21,8 +21,8 @@ import psutil
 import pytest
 from rich.console import Console
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.run.up_screen import render
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend

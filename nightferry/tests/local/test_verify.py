@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
 from nightferry.local.services import secrets

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.backend.interface import TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.reports import Report
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.states.values import StateExecution
 from nightferry.presentation.comparison import (
     MOST_DIFFERENCES,

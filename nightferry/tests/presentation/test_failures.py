@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import Backend, Refused, TaskRun
+from nightferry.backend.errors import Refused
+from nightferry.backend.interface import Backend
 from nightferry.backend.log_lines import LAST_LINES
 from nightferry.backend.log_windows import LogLine
+from nightferry.backend.runs import TaskRun
 from nightferry.presentation.failures import explain_run
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)

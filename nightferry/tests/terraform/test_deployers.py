@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
+from nightferry.backend.verify.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.errors import EnvironmentFileError

@@ -16,15 +16,11 @@ from nightferry.audit.journal import ActionJournal
 from nightferry.audit.people import get_user
 from nightferry.aws.session import Aws
 from nightferry.backend.actions import Action, ActionFilter, ActionName, ActionResult, parse_stop_author
-from nightferry.backend.interface import (
-    Backend,
-    CredentialsExpired,
-    ExecutionSummary,
-    Refused,
-    TaskRun,
-    Unreachable,
-)
+from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
+from nightferry.backend.executions import ExecutionSummary
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import Cursor, ExecutionFilter, Page, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.errors import NightferryError, UnknownName
 
 _STARTERS = re.compile(r"(schedule|trigger|backfill|retry|events-rule|chronon-schedule)/.*|AWS Step Functions|unknown|")

@@ -39,13 +39,8 @@ from nightferry.aws.runs.tasks import LONGEST_REASON, Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
-from nightferry.backend.interface import (
-    ExecutionSummary,
-    Refused,
-    RunRequest,
-    TaskRun,
-    WorkflowExecution,
-)
+from nightferry.backend.errors import Refused
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.backend.log_lines import LAST_PERIOD, find_result
 from nightferry.backend.log_windows import ALL_LINES, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
@@ -58,6 +53,7 @@ from nightferry.backend.reports import (
     require_records,
 )
 from nightferry.backend.request_checks import check_input, get_workflow
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.backend.starts import ALL_STARTS, NotKnown, Start, StartFilter
 from nightferry.backend.states.cache import StateCache
 from nightferry.backend.states.queries import StateQueries

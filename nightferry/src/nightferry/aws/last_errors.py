@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import LAST_PERIOD, find_last_error
 from nightferry.backend.log_windows import LogLine
+from nightferry.backend.runs import TaskRun
 from nightferry.clock import Clock
 
 _STREAMS = 100  # of one call (CloudWatch Logs API, FilterLogEvents)

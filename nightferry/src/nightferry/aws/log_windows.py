@@ -16,7 +16,6 @@ from typing import Any
 from nightferry.aws.logs import POSITIONS_PER_MILLISECOND, Event
 from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import judge_level
 from nightferry.backend.log_windows import (
     LEVELS,
@@ -28,6 +27,7 @@ from nightferry.backend.log_windows import (
     Place,
     take_window,
 )
+from nightferry.backend.runs import TaskRun
 from nightferry.clock import Clock
 
 SEARCH_TIME = timedelta(seconds=5)

@@ -15,9 +15,9 @@ from zlib import crc32
 
 from nightferry.aws.periods import to_epoch_ms
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.log_windows import LogLine
+from nightferry.backend.runs import TaskRun
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nightferry.aws.session import AccessDenied, Aws, ResourceNotFound, create_client
 from nightferry.aws.verify.recipients import is_pending, read_subscriptions
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.environments.aws_resources import AwsResources
 
 

@@ -15,7 +15,7 @@ _MAX_NAMES = 50  # values of one filter (API reference, ParameterStringFilter)
 def store_secret(resources: AwsResources, secret: Secret, value: str) -> int:
     """Store the value of a secret as a SecureString, and return the number of its version.
 
-    Raises :class:`~nightferry.backend.interface.Refused`, Unreachable or CredentialsExpired.
+    Raises :class:`~nightferry.backend.errors.Refused`, Unreachable or CredentialsExpired.
     """
     name = resources.parameter(secret)
     aws = Aws(resources.aws.region, resources.aws.account)
@@ -35,7 +35,7 @@ def store_secret(resources: AwsResources, secret: Secret, value: str) -> int:
 def find_parameters(resources: AwsResources, names: Iterable[str]) -> set[str]:
     """Return those of the names that exist in the parameter store.
 
-    Raises :class:`~nightferry.backend.interface.Refused`, Unreachable or CredentialsExpired.
+    Raises :class:`~nightferry.backend.errors.Refused`, Unreachable or CredentialsExpired.
     """
     aws = Aws(resources.aws.region, resources.aws.account)
     wanted, found = sorted(names), set()

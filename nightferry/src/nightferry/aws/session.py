@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nightferry.aws_responses import ForeignResponse, IncompleteResponse, UnusableResponse, read_by_model
-from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
+from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
 from nightferry.credentials import new_botocore_session
 from nightferry.errors import needs_extra
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nightferry.aws.session import AccessDenied, Aws, cached
+from nightferry.backend.errors import Unreachable
 from nightferry.backend.freshness import Freshness, Reading
-from nightferry.backend.interface import Unreachable
 from nightferry.clock import Clock, get_clock
 from nightferry.errors import NightferryError
 

@@ -1,18 +1,19 @@
 """The interface of the backends: the engine on this machine, or an environment on AWS.
 
-The command line and the dashboard use only this interface. A run is one start of a task; an execution is one start of a
-workflow.
+The command line and the dashboard use only this interface. Its values are in the modules beside it: ``runs``,
+``executions``, ``states``, ``log_windows``, ``reports``, ``starts``, ``actions``, ``usage`` and ``engine_status``, with
+the filters and pages of lists in ``queries`` and the errors in ``errors``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult
 from nightferry.backend.engine_status import EngineStatus
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import (
     ALL_EXECUTIONS,
@@ -20,13 +21,11 @@ from nightferry.backend.queries import (
     Count,
     Cursor,
     ExecutionFilter,
-    Outcome,
     Page,
     RunFilter,
-    judge_execution,
-    judge_run,
 )
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.backend.starts import (
     ALL_STARTS,
     NotKnown,
@@ -35,158 +34,10 @@ from nightferry.backend.starts import (
     Start,
     StartFilter,
 )
-from nightferry.backend.states.values import MapItems, MapSummary, StateData
-from nightferry.backend.states.values import StateExecution as StateExecution  # part of this module's interface
+from nightferry.backend.states.values import MapItems, MapSummary, StateData, StateExecution
 from nightferry.backend.usage import RunUsage
 from nightferry.catalog.declarations import Schedule
-from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
-from nightferry.errors import NightferryError
 from nightferry.states.machine.history import HistoryEvent
-
-RunStatus = Literal[
-    "QUEUED",  # recorded but not started; the other statuses are those of ECS
-    "PROVISIONING",
-    "PENDING",
-    "ACTIVATING",
-    "RUNNING",
-    "DEACTIVATING",
-    "STOPPING",
-    "DEPROVISIONING",
-    "STOPPED",
-]
-ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
-
-
-class Unreachable(NightferryError):
-    """The backend is unreachable. Its tasks continue to run; a retry may succeed."""
-
-    exit_code = ExitCode.REFUSED
-
-
-class CredentialsExpired(Unreachable):
-    """The credentials have expired. Renew them; if ``renewable``, this process picks up the new ones.
-
-    A process cannot pick up new values of credentials that are in its environment variables.
-    """
-
-    def __init__(self, message: str, *, renewable: bool) -> None:
-        super().__init__(message)
-        self.renewable = renewable
-
-
-class Refused(NightferryError):
-    """The backend refused the request. The message has the request, the response and the checks to make."""
-
-    exit_code = ExitCode.REFUSED
-
-
-class CannotRedrive(NightferryError):
-    """The run or execution cannot be redriven. The message has the reason and the fix."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """A request to run a task. ``env`` and ``args`` are added to the task's own. None means its own size."""
-
-    task: str
-    args: Sequence[str] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    cpu: int | None = None
-    memory: int | None = None
-    started_by: str = ""
-
-
-@dataclass(frozen=True)
-class TaskRun:
-    """One run of a task. ``exit_code`` is None while it is running and if it never started.
-
-    ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
-    name. ``args``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
-    contain personal data; :mod:`nightferry.presentation.inputs` redacts them. ``attempt`` counts the attempts of a task
-    with ``retry``; a further attempt of the local engine is queued until ``not_before``. ``revision`` is the family and
-    number of the task definition on AWS, and ``image`` the container's image with its digest; the local engine runs the
-    project's own folder.
-    """
-
-    id: str
-    task: str
-    status: RunStatus
-    args: tuple[str, ...]
-    started_by: str
-    execution: str | None
-    created_at: datetime
-    started_at: datetime | None
-    stopped_at: datetime | None
-    exit_code: int | None
-    reason: str | None
-    stop_code: str | None = None
-    links: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    cpu: int | None = None
-    memory: int | None = None
-    attempt: int = 1
-    not_before: datetime | None = None
-    revision: str | None = None
-    image: str | None = None
-
-    @property
-    def repeats(self) -> str | None:
-        """Return the ID, or its beginning, of the run that this run repeats, with the same inputs or changed ones."""
-        return parse_repeat(self.started_by)
-
-    @property
-    def scheduled_at(self) -> datetime | None:
-        """Return the time for which a schedule or a backfill started the run, or None."""
-        try:
-            return parse_scheduled_time(self.env.get(SCHEDULED_AT_VARIABLE))
-        except ValueError:  # the variable was set by hand
-            return None
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome so far."""
-        return judge_run(self.status, self.exit_code, self.stop_code)
-
-    @property
-    def succeeded(self) -> bool:
-        """Return True if the run ended with exit code 0."""
-        return self.status == "STOPPED" and self.exit_code == 0
-
-    @property
-    def stopped_by_user(self) -> bool:
-        """Return True if a person or command stopped the run. Its exit code, often 143, is then not a failure."""
-        return self.status == "STOPPED" and self.stop_code == StopCode.BY_USER
-
-
-@dataclass(frozen=True)
-class ExecutionSummary:
-    """One execution of a workflow, as in a list. It is ``interrupted`` if it is open and no engine is running it.
-
-    ``started_by`` is a person, a schedule, a trigger or another execution; None if the backend does not know it.
-    """
-
-    id: str
-    workflow: str
-    status: ExecutionStatus
-    started_at: datetime
-    stopped_at: datetime | None
-    error: str | None
-    cause: str | None
-    interrupted: bool = False
-    started_by: str | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome so far."""
-        return judge_execution(self.status)
-
-
-@dataclass(frozen=True)
-class WorkflowExecution(ExecutionSummary):
-    """One execution of a workflow with its data. ``vars`` has its fields; ``asdict`` cannot copy deeply nested data."""
-
-    input: Any = None
-    output: Any = None
 
 
 class LogReader(Protocol):
@@ -204,8 +55,12 @@ class LogReader(Protocol):
 class Backend(Protocol):
     """The operations on tasks and workflows in one environment.
 
-    Every method raises :class:`Unreachable` if the backend is unreachable and :class:`Refused` if it refuses the call.
+    Every method raises Unreachable if the backend is unreachable, CredentialsExpired if the credentials have expired,
+    and Refused if it refuses the call (:mod:`nightferry.backend.errors`). A list is a page, newest first, that
+    continues with its cursor. What an environment cannot have is :class:`~nightferry.backend.starts.NotKnown`.
     """
+
+    # ── the environment ───────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def outlives_client(self) -> bool:
@@ -217,14 +72,15 @@ class Backend(Protocol):
         """The polling interval in seconds: while there are changes, and at most, after a long time without any."""
         ...
 
-    @property
-    def knows_all_actions(self) -> bool:
-        """Return True if :meth:`actions` has the actions of everyone, from all machines."""
-        ...
-
     def author(self) -> str:
         """Return the person who acts: the user of the operating system, or on AWS the caller's name there."""
         ...
+
+    def engine_status(self) -> EngineStatus | NotKnown:
+        """Return the state of the engine that runs the tasks, its queue and its store."""
+        ...
+
+    # ── starts by a person ────────────────────────────────────────────────────────────────────────────────────────
 
     def run_task(self, request: RunRequest) -> str:
         """Request a run and return its ID."""
@@ -237,6 +93,8 @@ class Backend(Protocol):
     def start_workflow(self, workflow: str, input: Any, author: str = "") -> str:
         """Request an execution and return its ID; with overlap ``skip``, return the ID of the open one, if any."""
         ...
+
+    # ── starts by a schedule, and what it or a trigger has started ────────────────────────────────────────────────
 
     def find_scheduled(self, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:
         """Return the run or execution that a schedule or a backfill has started for each of its times that has one.
@@ -252,6 +110,35 @@ class Backend(Protocol):
         start of the target is running, unless its overlap policy is ``allow``.
         """
         ...
+
+    def starts(
+        self, wanted: StartFilter = ALL_STARTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Start] | NotKnown:
+        """Return the first ``limit`` starts by schedules and triggers, the last decision first, like :meth:`runs`."""
+        ...
+
+    def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count | NotKnown:
+        """Return the number of starts of the filter, counted up to ``limit``."""
+        ...
+
+    def schedule_progress(self) -> Mapping[str, ScheduleProgress] | NotKnown:
+        """Return how far the environment has processed each schedule that it has loaded, by name."""
+        ...
+
+    def seen_objects(
+        self, trigger: str, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[SeenObject] | NotKnown:
+        """Return the first ``limit`` objects that an object trigger has seen, the last modified first."""
+        ...
+
+    def dead_letters(self) -> Mapping[str, int] | NotKnown:
+        """Return the number of messages about failed starts in each dead-letter queue, by its short name.
+
+        The messages are counted without receiving them, because a received one is hidden from others.
+        """
+        ...
+
+    # ── repeats and stops ─────────────────────────────────────────────────────────────────────────────────────────
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """Continue a failed execution at the state that failed, and return its ID. With ``dry_run``, only check it.
@@ -281,23 +168,7 @@ class Backend(Protocol):
         """Request that a run or execution stop. Its reason then contains the author."""
         ...
 
-    def add_action(self, action: Action) -> None:
-        """Record what a person requests, before it is done."""
-        ...
-
-    def add_action_result(self, result: ActionResult) -> None:
-        """Record the result of a recorded action."""
-        ...
-
-    def actions(
-        self, wanted: ActionFilter = ALL_ACTIONS, *, before: Cursor | None = None, limit: int = 20
-    ) -> Page[Action]:
-        """Return the first ``limit`` actions of the filter, like :meth:`runs`.
-
-        On AWS, these are the actions that were requested on this machine, and those that AWS keeps: it has no author
-        of a redrive, and of an execution only if Nightferry started it.
-        """
-        ...
+    # ── work that continues ───────────────────────────────────────────────────────────────────────────────────────
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
         """Continue open runs and executions, and call ``poll`` several times a second until it returns False.
@@ -310,12 +181,35 @@ class Backend(Protocol):
         """Ensure that requested runs and executions continue without this process."""
         ...
 
-    def run(self, id: str) -> TaskRun:
-        """Return a run by its ID or an unambiguous prefix of it; raises UnknownName."""
+    # ── the record of actions ─────────────────────────────────────────────────────────────────────────────────────
+
+    def add_action(self, action: Action) -> None:
+        """Record what a person requests, before it is done."""
         ...
 
-    def execution(self, id: str) -> WorkflowExecution:
-        """Return an execution by its ID or an unambiguous prefix of it; raises UnknownName."""
+    def add_action_result(self, result: ActionResult) -> None:
+        """Record the result of a recorded action."""
+        ...
+
+    @property
+    def knows_all_actions(self) -> bool:
+        """Return True if :meth:`actions` has the actions of everyone, from all machines."""
+        ...
+
+    def actions(
+        self, wanted: ActionFilter = ALL_ACTIONS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Action]:
+        """Return the first ``limit`` actions of the filter, like :meth:`runs`.
+
+        On AWS, these are the actions that were requested on this machine, and those that AWS keeps: it has no author
+        of a redrive, and of an execution only if Nightferry started it.
+        """
+        ...
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, id: str) -> TaskRun:
+        """Return a run by its ID or an unambiguous prefix of it; raises UnknownName."""
         ...
 
     def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
@@ -334,6 +228,20 @@ class Backend(Protocol):
         """Return the bytes that all runs wrote to their logs from ``since`` on; None if only each run has its bytes."""
         ...
 
+    def result(self, run: TaskRun) -> dict[str, Any] | None:
+        """Return the object that a run's main returned; None without one, or if the caller may not read the log."""
+        ...
+
+    def troubleshooting(self, run: TaskRun) -> list[str]:
+        """Return the checks to make if a run did not start or AWS ended it, one sentence each. Empty otherwise."""
+        ...
+
+    # ── executions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def execution(self, id: str) -> WorkflowExecution:
+        """Return an execution by its ID or an unambiguous prefix of it; raises UnknownName."""
+        ...
+
     def executions(
         self, wanted: ExecutionFilter = ALL_EXECUTIONS, *, before: Cursor | None = None, limit: int = 20
     ) -> Page[ExecutionSummary]:
@@ -344,53 +252,8 @@ class Backend(Protocol):
         """Return the number of executions of the filter, counted up to ``limit``."""
         ...
 
-    def report(self, id: str) -> Report:
-        """Return a report by its ID; raises UnknownName."""
-        ...
-
-    def reports(
-        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
-    ) -> Page[Report]:
-        """Return the first ``limit`` reports of the filter, like :meth:`runs`. On AWS, a page may be short."""
-        ...
-
-    def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:
-        """Return the rejected records behind a report with line numbers above ``after``, in order.
-
-        Raises:
-            RecordsUnreachable: They cannot be read from here, or their kind of report does not declare a query.
-        """
-        ...
-
-    def starts(
-        self, wanted: StartFilter = ALL_STARTS, *, before: Cursor | None = None, limit: int = 20
-    ) -> Page[Start] | NotKnown:
-        """Return the first ``limit`` starts by schedules and triggers, the last decision first, like :meth:`runs`."""
-        ...
-
-    def count_starts(self, wanted: StartFilter = ALL_STARTS, *, limit: int = 10_000) -> Count | NotKnown:
-        """Return the number of starts of the filter, counted up to ``limit``."""
-        ...
-
-    def engine_status(self) -> EngineStatus | NotKnown:
-        """Return the state of the engine that runs the tasks, its queue and its store."""
-        ...
-
-    def schedule_progress(self) -> Mapping[str, ScheduleProgress] | NotKnown:
-        """Return how far the environment has processed each schedule that it has loaded, by name."""
-        ...
-
-    def seen_objects(
-        self, trigger: str, *, before: Cursor | None = None, limit: int = 20
-    ) -> Page[SeenObject] | NotKnown:
-        """Return the first ``limit`` objects that an object trigger has seen, the last modified first."""
-        ...
-
-    def dead_letters(self) -> Mapping[str, int] | NotKnown:
-        """Return the number of messages about failed starts in each dead-letter queue, by its short name.
-
-        The messages are counted without receiving them, because a received one is hidden from others.
-        """
+    def stored_notices(self, execution: str) -> list[str]:
+        """Return the topic of each notice of an execution that was stored instead of sent. Empty on AWS."""
         ...
 
     def definition(self, execution: str) -> Mapping[str, Any]:
@@ -400,6 +263,8 @@ class Backend(Protocol):
     def history(self, execution: str, *, after: int = 0) -> list[HistoryEvent]:
         """Return the events of an execution after its first ``after`` events, in order."""
         ...
+
+    # ── the states of an execution ────────────────────────────────────────────────────────────────────────────────
 
     def state_history(self, execution: str, *, largest_map: int | None = None) -> list[StateExecution]:
         """Return the states that an execution entered, in order, without their data.
@@ -420,9 +285,7 @@ class Backend(Protocol):
         """Return all items of one of these Maps; raises UnknownName."""
         ...
 
-    def stored_notices(self, execution: str) -> list[str]:
-        """Return the topic of each notice of an execution that was stored instead of sent. Empty on AWS."""
-        ...
+    # ── logs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def lines(
         self,
@@ -450,6 +313,10 @@ class Backend(Protocol):
         """Yield all lines that these runs have written so far, in order."""
         ...
 
+    def log_reader(self, since: datetime | None = None) -> LogReader:
+        """Return a reader of past and future lines of runs, from ``since`` on."""
+        ...
+
     def last_errors(self, runs: Sequence[TaskRun]) -> dict[str, str]:
         """Return the message of the last error in the log of each of these stopped runs that has one, by its ID.
 
@@ -457,14 +324,22 @@ class Backend(Protocol):
         """
         ...
 
-    def result(self, run: TaskRun) -> dict[str, Any] | None:
-        """Return the object that a run's main returned; None without one, or if the caller may not read the log."""
+    # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def report(self, id: str) -> Report:
+        """Return a report by its ID; raises UnknownName."""
         ...
 
-    def log_reader(self, since: datetime | None = None) -> LogReader:
-        """Return a reader of past and future lines of runs, from ``since`` on."""
+    def reports(
+        self, wanted: ReportFilter = ALL_REPORTS, *, before: Cursor | None = None, limit: int = 20
+    ) -> Page[Report]:
+        """Return the first ``limit`` reports of the filter, like :meth:`runs`. On AWS, a page may be short."""
         ...
 
-    def troubleshooting(self, run: TaskRun) -> list[str]:
-        """Return the checks to make if a run did not start or AWS ended it, one sentence each. Empty otherwise."""
+    def rejected_records(self, report: Report, *, after: int = 0, limit: int = 1000) -> list[RejectedRecord]:
+        """Return the rejected records behind a report with line numbers above ``after``, in order.
+
+        Raises:
+            RecordsUnreachable: They cannot be read from here, or their kind of report does not declare a query.
+        """
         ...

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun, WorkflowExecution
+from nightferry.backend.errors import CannotRedrive
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.catalog import checks, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task, Workflow

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import fmean, median
 
-from nightferry.backend.interface import Backend, ExecutionSummary
+from nightferry.backend.executions import ExecutionSummary
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.usage import RunUsage
 from nightferry.catalog.catalog import Catalog

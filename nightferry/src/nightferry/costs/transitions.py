@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nightferry.backend.interface import StateExecution
+from nightferry.backend.states.values import StateExecution
 from nightferry.contract import Overlap
 
 _TASK = re.compile(r"\$\{task:([^}]+)\}")

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
+from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
 from nightferry.dashboard.actions.rights import NotPermitted, TooManyActions
 from nightferry.dashboard.assets import read_asset, read_icon
 from nightferry.dashboard.gate import OPEN_PATHS, Gate, read_cookie

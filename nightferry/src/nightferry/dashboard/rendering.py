@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.executions import ExecutionSummary
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.state_history import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration

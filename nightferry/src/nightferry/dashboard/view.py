@@ -15,8 +15,9 @@ from starlette.datastructures import URL, Headers
 from starlette.responses import RedirectResponse, Response
 
 from nightferry.backend.freshness import Reading
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import Cursor
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.dashboard.rendering import Renderer, make_etag
 from nightferry.dashboard.site import Site

@@ -16,16 +16,12 @@ from nightferry.audit.people import get_user
 from nightferry.backend import request_checks
 from nightferry.backend.actions import ALL_ACTIONS, Action, ActionFilter, ActionResult, format_stop_reason
 from nightferry.backend.engine_status import EngineStatus
-from nightferry.backend.interface import (
-    ExecutionSummary,
-    RunRequest,
-    TaskRun,
-    WorkflowExecution,
-)
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
 from nightferry.backend.states.cache import StateCache
 from nightferry.backend.states.queries import StateQueries

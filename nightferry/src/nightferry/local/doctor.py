@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
 from nightferry.catalog.secret_users import SecretUse

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
 from nightferry.catalog.secret_users import SecretUse, find_secrets, format_set_command

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from nightferry.backend.interface import StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.reports import Report
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.values import StateExecution
 from nightferry.presentation.durations import format_duration
 
 MOST_DIFFERENCES = 200

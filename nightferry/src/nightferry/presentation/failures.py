@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from nightferry.backend.interface import Backend, Refused, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.errors import Refused
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.log_lines import LAST_PERIOD, find_last_error
+from nightferry.backend.runs import TaskRun
+from nightferry.backend.states.values import StateExecution
 
 _MAX_CAUSE_CHARACTERS = 1000
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import is_secret
 from nightferry.job.redaction import MASK, Redactor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import EXITED_REASON, OUT_OF_MEMORY, ExitCode
 
 _MEANINGS: Mapping[int, str] = {

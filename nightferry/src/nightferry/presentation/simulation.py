@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import Overlap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import ImpossibleOverride, RequestProblem, check
+from nightferry.backend.runs import RunRequest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.cli.run.task_options import CommandOptions, TaskOptions, rewrite

@@ -20,7 +20,9 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from nightferry.backend.interface import Backend, RunRequest, TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.catalog.declarations import Secret
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_line

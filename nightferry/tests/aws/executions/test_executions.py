@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import CannotRedrive, RunRequest, Unreachable
+from nightferry.backend.errors import CannotRedrive, Unreachable
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.states.machine.history import get_details_key

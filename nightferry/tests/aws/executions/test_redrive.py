@@ -17,7 +17,7 @@ from nightferry.aws.executions.dead_letters import DeadLetter, Queue, UnknownQue
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.targets import NotStarted
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import CannotRedrive, Refused
+from nightferry.backend.errors import CannotRedrive, Refused
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 from nightferry.lambdas import s3_trigger

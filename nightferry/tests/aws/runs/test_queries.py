@@ -12,7 +12,6 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.aws.executions import executions
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs import queries
-from nightferry.backend.interface import RunRequest, TaskRun
 from nightferry.backend.queries import (
     OUTCOMES,
     Count,
@@ -23,6 +22,7 @@ from nightferry.backend.queries import (
     judge_execution,
     judge_run,
 )
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
 HOURS = (0, 1, 30, 300, 1, 1, 1500, 0, 20, 30, 900, 0, 1, 0)

@@ -11,7 +11,8 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.runs.once import NotPlaced
-from nightferry.backend.interface import CannotRedrive, RunRequest
+from nightferry.backend.errors import CannotRedrive
+from nightferry.backend.runs import RunRequest
 from nightferry.contract import parse_arn_id
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.inspect.status import format_run_status
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from tests.aws.processes import Terminal, run, start

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import Refused, RunRequest, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
+from nightferry.backend.runs import RunRequest
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
 pytestmark = pytest.mark.sampled(8)

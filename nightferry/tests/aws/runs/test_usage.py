@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.costs.observations import observe
 from nightferry.environments.project import Project
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript

@@ -15,9 +15,9 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.starts import StartChecks
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import RunRequest
-from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS
+from nightferry.backend.runs import RunRequest
+from nightferry.backend.verify.findings import Finding
+from nightferry.backend.verify.verify_actions import AFTER_DEPLOY_ACTIONS
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.testing import FakeClock, FakeFargate, TaskScript

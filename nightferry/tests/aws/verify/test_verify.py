@@ -25,9 +25,9 @@ from nightferry.aws.verify.recipients import check_recipients
 from nightferry.aws.verify.roles import check_roles
 from nightferry.aws.verify.secrets import check_secrets
 from nightferry.aws.verify.verify import verify
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import Unreachable
-from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
+from nightferry.backend.errors import Unreachable
+from nightferry.backend.verify.findings import Finding
+from nightferry.backend.verify.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
 from nightferry.catalog.declarations import Secret
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.terraform import synthesize

@@ -16,8 +16,9 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import Backend, RunRequest
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript

@@ -14,9 +14,11 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.engine_status import EngineStatus
-from nightferry.backend.interface import Backend, CannotRedrive, RunRequest
+from nightferry.backend.errors import CannotRedrive
+from nightferry.backend.interface import Backend
 from nightferry.backend.log_windows import LineFilter
 from nightferry.backend.queries import OUTCOMES, ExecutionFilter, Page, RunFilter, judge_execution, judge_run
+from nightferry.backend.runs import RunRequest
 from nightferry.backend.starts import NotKnown
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.local.backend import LocalBackend

@@ -16,7 +16,7 @@ import pytest
 from dotenv import dotenv_values
 from moto import mock_aws
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.cli.app import main
 from nightferry.cli.develop.quoting import quote
 from nightferry.local import doctor

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.cli.run.start import report_end
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightferry.backend.interface import RunRequest, TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import launcher

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.states import Execution

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.state_history import find_failed_step
 from nightferry.contract import Privacy, format_replacement

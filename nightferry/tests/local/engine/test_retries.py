@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
+from nightferry.backend.errors import CannotRedrive
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.contract import StopCode
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend

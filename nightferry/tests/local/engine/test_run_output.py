@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.backend import RecordsUnreachable, ReportFilter
-from nightferry.backend.interface import RunRequest, TaskRun
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.contract import ReasonCount
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.queries import ExecutionFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.admission import Admission

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.catalog.catalog import Secret
 from nightferry.environments.private_paths import NotPrivate
 from nightferry.environments.project import Project

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.queries import (
     OUTCOMES,
     Count,
@@ -25,6 +25,7 @@ from nightferry.backend.queries import (
     judge_run,
 )
 from nightferry.backend.reports import Report, ReportFilter, matches_report
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import LogEvent
 from nightferry.local.store import Store, queries
 from nightferry.local.store.times import format_time

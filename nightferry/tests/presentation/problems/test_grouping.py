@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import CannotRedrive
+from nightferry.backend.errors import CannotRedrive
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.contract import EXITED_REASON, StopCode
 from nightferry.environments.project import Project

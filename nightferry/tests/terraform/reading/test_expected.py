@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nightferry.backend.expected import Permission
+from nightferry.backend.verify.expected import Permission
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.expected import find_expected

@@ -30,7 +30,7 @@ from nightferry.aws.executions.targets import NotStarted, StartTokens, Target, f
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
 from nightferry.aws_responses import IncompleteResponse
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.clock import Clock, get_clock
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError

@@ -16,7 +16,7 @@ from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs.journal import TOKEN_LENGTH, Journal
 from nightferry.aws.runs.runs import parse_time
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import ExecutionSummary, WorkflowExecution
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Outcome, Page, judge_execution
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import Naming

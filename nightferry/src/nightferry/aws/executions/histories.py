@@ -10,7 +10,7 @@ from typing import Any
 
 from nightferry.aws.executions.history import ScopeReader
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.states.machine.history import HistoryEvent
 
 KEPT_EVENTS = 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import CannotRedrive, Refused
+from nightferry.backend.errors import CannotRedrive, Refused
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 

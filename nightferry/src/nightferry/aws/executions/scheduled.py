@@ -16,7 +16,8 @@ from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.targets import Target, build_request, read_target
 from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock
 from nightferry.contract import SCHEDULE_VARIABLE, Naming, format_scheduled_time

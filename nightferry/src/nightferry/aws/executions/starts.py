@@ -20,8 +20,9 @@ from typing import Any
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.scheduled import was_skipped
 from nightferry.aws.lru_cache import LruCache
-from nightferry.backend.interface import TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter, judge_execution
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.contract import INPUT_VARIABLES, SCHEDULE_VARIABLE, parse_scheduled_time

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.clock import Clock
 from nightferry.environments.private_paths import create_private_folder, open_private
 from nightferry.environments.state_folder import create_state_folder

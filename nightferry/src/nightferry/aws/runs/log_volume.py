@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 
 _DAY = int(timedelta(days=1).total_seconds())  # CloudWatch keeps sums of a day for 15 months
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nightferry.aws.runs.retries import call_when_ready
 from nightferry.aws.session import Aws, TokenUsed
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.clock import Clock
 from nightferry.contract import parse_arn_id
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from nightferry.aws.session import Aws, ResourceNotFound
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.contract import Naming
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.periods import Period, is_outside, split_time
 from nightferry.aws.runs.outcomes import Outcomes
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.queries import Count, Cursor, Page, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.clock import Clock
 
 EXAMINED = 20_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import OUT_OF_MEMORY, StopCode
 
 _IMAGE = (

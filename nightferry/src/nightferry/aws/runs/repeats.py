@@ -15,7 +15,7 @@ from typing import Any, get_args
 from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.clock import Clock
 from nightferry.contract import Naming, RepeatedBy, format_repeat, parse_arn_id
 

@@ -9,7 +9,7 @@ from typing import Any
 from nightferry.aws.runs.journal import TOKEN_LENGTH
 from nightferry.aws.runs.placement import Placement
 from nightferry.backend import request_checks
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task
 from nightferry.contract import START_VARIABLE, Naming

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
-from nightferry.backend.interface import RunStatus, TaskRun
+from nightferry.backend.runs import RunStatus, TaskRun
 from nightferry.backend.usage import RunUsage
 from nightferry.contract import (
     ATTEMPT_VARIABLE,

@@ -13,7 +13,7 @@ from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.request import add_start
 from nightferry.aws.runs.retries import RETRY_SECONDS, vary
 from nightferry.aws.session import Aws, NotFromAws, TemporarilyRefused
-from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
+from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
 from nightferry.clock import Clock
 from nightferry.contract import parse_arn_id
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.references import substitute
 from nightferry.environments.aws_resources import AwsResources
 

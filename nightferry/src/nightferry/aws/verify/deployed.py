@@ -8,9 +8,9 @@ from typing import Any
 from nightferry.aws.runs.revisions import find_revision, get_image_tag
 from nightferry.aws.verify.definitions import find_difference
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.expected import Expected
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
+from nightferry.backend.verify.expected import Expected
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.catalog.references import substitute
 from nightferry.environments.aws_resources import AwsResources

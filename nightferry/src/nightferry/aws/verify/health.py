@@ -8,8 +8,8 @@ from typing import Any
 from nightferry.aws.executions.dead_letters import list_queue_names
 from nightferry.aws.verify.deployed import read_alarms
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.expected import Expected
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.expected import Expected
+from nightferry.backend.verify.findings import Finding
 from nightferry.environments.aws_resources import AwsResources
 
 _OVERDUE = "-overdue"  # the end of the names of alarms for missing successes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.environments.aws_resources import AwsResources
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nightferry.aws.session import AccessDenied, Aws, ResourceNotFound, create_client
-from nightferry.backend.findings import Finding, Verdict
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
+from nightferry.backend.verify.findings import Finding, Verdict
 
 Problem = tuple[Verdict, str] | None
 """The verdict and the detail of a finding; None without a problem."""

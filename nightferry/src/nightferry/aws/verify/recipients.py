@@ -7,7 +7,7 @@ from typing import Any
 
 from nightferry.aws.verify.deployed import DEPLOY
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.environments.aws_resources import AwsResources
 
 _PENDING = "PendingConfirmation"  # instead of the ARN (API reference, ListSubscriptionsByTopic)

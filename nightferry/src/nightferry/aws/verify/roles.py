@@ -16,9 +16,9 @@ from nightferry.aws.session import AccessDenied
 from nightferry.aws.verify.deployed import DEPLOY
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.simulation import Cause, Decision, simulate
-from nightferry.backend.expected import Expected, Permission
-from nightferry.backend.findings import Finding, Verdict
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
+from nightferry.backend.verify.expected import Expected, Permission
+from nightferry.backend.verify.findings import Finding, Verdict
 from nightferry.environments.aws_resources import AwsResources
 
 _UNKNOWN = "${"  # begins an expression that only Terraform can evaluate

@@ -14,8 +14,8 @@ from typing import Any
 
 from nightferry.aws.session import AccessDenied, ResourceNotFound
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.secret_users import format_set_command
 from nightferry.environments.aws_resources import AwsResources
 

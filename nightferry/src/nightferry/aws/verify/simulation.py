@@ -9,7 +9,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from nightferry.aws.session import Aws, get_error_code
-from nightferry.backend.expected import Context, Permission
+from nightferry.backend.verify.expected import Context, Permission
 
 # More resources in one call were refused in practice (nccgroup/PMapper#6).
 _MAX_RESOURCES = 20

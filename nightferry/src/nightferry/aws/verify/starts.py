@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 
 from nightferry.aws.verify.deployed import is_enabled
 from nightferry.aws.verify.probe import Probe, Problem
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import TaskRun
+from nightferry.backend.verify.findings import Finding
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.catalog.references import substitute
 from nightferry.clock import Clock

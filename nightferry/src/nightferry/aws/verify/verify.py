@@ -30,9 +30,9 @@ from nightferry.aws.verify.recipients import check_recipients
 from nightferry.aws.verify.roles import check_roles
 from nightferry.aws.verify.secrets import check_secrets
 from nightferry.aws.verify.starts import StartChecks
-from nightferry.backend.expected import Expected
-from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Backend
+from nightferry.backend.verify.expected import Expected
+from nightferry.backend.verify.findings import Finding
 from nightferry.clock import Clock, get_clock
 from nightferry.environments.aws_resources import AwsResources
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.terminal.options import current_user, open_backend
 from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.cli.terminal.running import follow_to_end

@@ -10,8 +10,8 @@ import typer
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.aws.verify.verify import verify as on_aws
-from nightferry.backend.findings import Finding
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.runs import RunRequest
+from nightferry.backend.verify.findings import Finding
 from nightferry.cli.terminal.findings import report_findings
 from nightferry.cli.terminal.options import AsJson, Env, current_user, print_status
 from nightferry.cli.terminal.output import Terminal

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.backend.interface import Refused, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
 from nightferry.cli.terminal.output import Terminal

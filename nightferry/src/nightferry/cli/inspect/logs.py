@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.log_windows import LogLine
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.cli.terminal.lines import format_line
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.output import Terminal, print_log_line

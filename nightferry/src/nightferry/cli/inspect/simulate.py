@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect.simulation_report import print_simulation, print_simulation_json
 from nightferry.cli.terminal.options import AsJson, Env, open_backend

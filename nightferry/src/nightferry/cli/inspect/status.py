@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from nightferry.backend.interface import Backend, ExecutionSummary, TaskRun, WorkflowExecution
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json

@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from nightferry.backend.interface import Backend, Unreachable
+from nightferry.backend.errors import Unreachable
+from nightferry.backend.interface import Backend
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import format_env_option, print_status

@@ -12,8 +12,9 @@ from nightferry.audit.journal import ActionJournal
 from nightferry.aws.actions import read_author
 from nightferry.aws.executions.dead_letters import QUEUES, DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
 from nightferry.backend.request_checks import get_task
+from nightferry.backend.runs import TaskRun
 from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import get_task
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.run.task_help import format_task_help
 from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOptions, find_task, rewrite
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder

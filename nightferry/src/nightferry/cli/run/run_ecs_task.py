@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import get_task
+from nightferry.backend.runs import RunRequest
 from nightferry.cli.run.task_options import TaskCommand, TaskOptions
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_environment, complete_task

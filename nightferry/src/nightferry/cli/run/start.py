@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nightferry.backend.interface import Backend, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.actions import Reason, make_recorder
 from nightferry.cli.terminal.completion import complete_workflow

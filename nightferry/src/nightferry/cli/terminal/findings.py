@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.cli.terminal.options import print_json
 from nightferry.cli.terminal.output import Terminal, echo
 from nightferry.presentation.quantities import format_quantity

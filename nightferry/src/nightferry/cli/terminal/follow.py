@@ -11,8 +11,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import TaskRun
+from nightferry.backend.states.values import StateExecution
 from nightferry.cli.terminal.output import echo, print_log_line
 from nightferry.cli.terminal.tail import Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher

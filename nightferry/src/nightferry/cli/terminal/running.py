@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
+from nightferry.backend.runs import TaskRun
 from nightferry.cli.terminal.follow import follow_run
 from nightferry.cli.terminal.options import print_status
 from nightferry.contract import EXITED_REASON, ExitCode

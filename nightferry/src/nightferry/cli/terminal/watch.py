@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.live import Live
 
-from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
+from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
+from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.options import format_env_option, print_status
 from nightferry.cli.terminal.output import echo_block
 from nightferry.clock import Clock, get_clock

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from nightferry.audit.recording import LONGEST_REASON, Recorder
 from nightferry.backend.by_hand import NotByHand, NotConfirmed, check_by_hand, find_rule
-from nightferry.backend.interface import Unreachable
+from nightferry.backend.errors import Unreachable
 from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.actions.rights import ACTIONS, NotPermitted, TooManyActions, get_rights
 from nightferry.dashboard.actions.submissions import MOST_PER_MINUTE

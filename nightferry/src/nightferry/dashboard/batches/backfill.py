@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from nightferry.backend.interface import Backend, Unreachable
+from nightferry.backend.errors import Unreachable
+from nightferry.backend.interface import Backend
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time

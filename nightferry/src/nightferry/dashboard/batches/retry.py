@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nightferry.backend.interface import Backend, CannotRedrive, Unreachable
+from nightferry.backend.errors import CannotRedrive, Unreachable
+from nightferry.backend.interface import Backend
 from nightferry.dashboard.batches.batch import Batch, Order, Row
 from nightferry.errors import NightferryError
 from nightferry.presentation.problems.grouping import Retry

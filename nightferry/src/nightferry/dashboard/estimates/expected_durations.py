@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from datetime import datetime, timedelta
 
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.queries import RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.dashboard.site import Site
 from nightferry.errors import NightferryError

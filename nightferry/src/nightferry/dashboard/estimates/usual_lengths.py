@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from nightferry.backend.interface import Refused, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.dashboard.site import Site
 from nightferry.presentation.durations import find_percentile

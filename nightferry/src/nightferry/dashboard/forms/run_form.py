@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nightferry.backend.interface import RunRequest, TaskRun
 from nightferry.backend.request_checks import ARGUMENTS, SIZE, ImpossibleOverride, RequestProblem
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.fargate import SIZES

@@ -9,9 +9,11 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import ExecutionSummary, Refused, TaskRun, WorkflowExecution
+from nightferry.backend.errors import Refused
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.reports import Report, ReportFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import UnknownName
 from nightferry.presentation.comparison import Comparison, Value, compare_executions, compare_runs

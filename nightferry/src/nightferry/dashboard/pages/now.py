@@ -10,8 +10,9 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
-from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.dashboard.rendering import judge
 from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View

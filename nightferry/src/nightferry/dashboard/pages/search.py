@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Refused, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.reports import ReportFilter
 from nightferry.dashboard.pages.files.files import describe_rows

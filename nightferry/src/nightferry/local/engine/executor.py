@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.contract import Privacy
 from nightferry.errors import NightferryError
 from nightferry.job.redaction import Redactor

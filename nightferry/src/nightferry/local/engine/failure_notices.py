@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.state_history import explain_cause, find_failed_step
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import was_replaced

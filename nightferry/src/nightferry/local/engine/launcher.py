@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from nightferry.backend import request_checks
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import EVENTS_VARIABLE, EXITED_REASON, ExitCode, StopCode

@@ -7,7 +7,7 @@ history, as after a crash.
 from __future__ import annotations
 
 from nightferry.backend import request_checks
-from nightferry.backend.interface import CannotRedrive
+from nightferry.backend.errors import CannotRedrive
 from nightferry.catalog.catalog import Catalog
 from nightferry.errors import UnknownName
 from nightferry.local.engine.executor import restore_machine, save_step

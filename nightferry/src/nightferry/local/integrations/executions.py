@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.resource_call import Background, ResourceCall
 from nightferry.local.runs import arns

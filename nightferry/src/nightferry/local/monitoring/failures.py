@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.local.store import RunRecord, Store
 

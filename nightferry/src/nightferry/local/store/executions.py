@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nightferry.backend.interface import ExecutionSummary, WorkflowExecution
+from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time

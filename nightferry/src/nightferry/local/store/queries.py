@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from nightferry.backend.interface import ExecutionSummary, TaskRun
+from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, Report, ReportFilter, parse_report
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.usage import RunUsage
 from nightferry.contract import LogEvent
 from nightferry.local.store.conditions import Value, build_condition

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nightferry.backend.engine_status import QueuedTask
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import ATTEMPT_VARIABLE, IDENTIFYING_VARIABLES
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from nightferry.backend.interface import Backend, Unreachable
+from nightferry.backend.errors import Unreachable
+from nightferry.backend.interface import Backend
 from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import format_scheduled_time

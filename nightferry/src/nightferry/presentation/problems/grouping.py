@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from nightferry.backend.interface import Backend, ExecutionSummary, Refused, TaskRun
+from nightferry.backend.errors import Refused
+from nightferry.backend.executions import ExecutionSummary
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.backend.state_history import explain_cause
 from nightferry.presentation.letter_ids import digest_to_letters
 from nightferry.presentation.problems.normalized_messages import normalize_message

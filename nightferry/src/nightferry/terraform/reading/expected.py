@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from nightferry.backend.expected import Context, Expected, Permission
+from nightferry.backend.verify.expected import Context, Expected, Permission
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.terraform.reading.expansion import Attributes, Resource, expand
 from nightferry.terraform.reading.values import as_list, decode, to_json

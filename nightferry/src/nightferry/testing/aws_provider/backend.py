@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nightferry.backend.interface import Refused, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
 from nightferry.terraform.provider.schema import load
 from nightferry.terraform.provider.server import ProviderError
 from nightferry.terraform.provider.values import map_unknown

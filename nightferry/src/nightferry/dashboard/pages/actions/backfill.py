@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Refused, Unreachable
+from nightferry.backend.errors import Refused, Unreachable
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.contract import format_scheduled_time
 from nightferry.dashboard.actions.perform import perform, show_form

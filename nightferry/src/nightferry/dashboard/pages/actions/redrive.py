@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import TaskRun
+from nightferry.backend.runs import TaskRun
 from nightferry.dashboard.actions.perform import perform, show_form
 from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.view import View

@@ -12,8 +12,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import RunRequest, TaskRun, Unreachable
+from nightferry.backend.errors import Unreachable
 from nightferry.backend.request_checks import RequestProblem, get_task
+from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.dashboard.actions.perform import perform, show_form
 from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.forms.run_form import RunForm, RunInput, Visibility, list_changes, list_problems

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Unreachable
+from nightferry.backend.errors import Unreachable
 from nightferry.backend.queries import ExecutionFilter
 from nightferry.backend.request_checks import get_workflow
 from nightferry.dashboard.actions.perform import perform, show_form

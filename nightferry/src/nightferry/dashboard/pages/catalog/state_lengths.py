@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nightferry.backend.interface import ExecutionSummary, StateExecution
+from nightferry.backend.executions import ExecutionSummary
+from nightferry.backend.states.values import StateExecution
 from nightferry.dashboard.site import Site
 from nightferry.presentation.durations import find_percentile
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import ExecutionSummary
+from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.queries import ExecutionFilter
 from nightferry.backend.request_checks import get_workflow
 from nightferry.catalog.declarations import Task

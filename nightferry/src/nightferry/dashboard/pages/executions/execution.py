@@ -10,10 +10,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Backend, Refused, StateExecution, Unreachable, WorkflowExecution
+from nightferry.backend.errors import Refused, Unreachable
+from nightferry.backend.executions import WorkflowExecution
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.state_history import explain_cause
-from nightferry.backend.states.values import MapSummary
+from nightferry.backend.states.values import MapSummary, StateExecution
 from nightferry.dashboard import json_tree
 from nightferry.dashboard.estimates.usual_lengths import UsualLengths
 from nightferry.dashboard.pages.executions.graph import build_graph, is_plumbing

@@ -9,7 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Refused, WorkflowExecution
+from nightferry.backend.errors import Refused
+from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.states.values import ITEM_STATUSES, ItemStatus, MapItem, MapItems
 from nightferry.dashboard.pages.executions.execution import describe_counts, read_execution
 from nightferry.dashboard.pages.executions.timeline import judge_state

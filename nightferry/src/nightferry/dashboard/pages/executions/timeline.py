@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from nightferry.backend.interface import StateExecution, TaskRun
-from nightferry.backend.states.values import MapSummary
+from nightferry.backend.runs import TaskRun
+from nightferry.backend.states.values import MapSummary, StateExecution
 from nightferry.dashboard.svg.time_scale import Scale, Span
 
 LARGEST_MAP = 20

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nightferry.backend.findings import Finding
+from nightferry.backend.verify.findings import Finding
 from nightferry.dashboard.site import Site
 from nightferry.errors import NightferryError
 from nightferry.job.error_facts import get_type_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from nightferry.backend.expected import Expected
+from nightferry.backend.verify.expected import Expected
 from nightferry.dashboard.site import Site
 from nightferry.environments.aws_resources import AwsResources
 

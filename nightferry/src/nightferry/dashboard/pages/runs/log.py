@@ -10,9 +10,9 @@ from typing import Any
 from markupsafe import Markup, escape
 from starlette.responses import Response
 
-from nightferry.backend.interface import TaskRun
 from nightferry.backend.log_lines import parse_line
 from nightferry.backend.log_windows import LEVELS, MAX_LINES, Level, LineFilter, LineNumber, LogLine, LogWindow, Place
+from nightferry.backend.runs import TaskRun
 from nightferry.dashboard.pages.runs.log_rows import LogRows, format_place
 from nightferry.dashboard.view import ID, BadRequest, View
 from nightferry.errors import UnknownName

@@ -11,9 +11,10 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import LogReader, TaskRun
+from nightferry.backend.interface import LogReader
 from nightferry.backend.log_lines import judge_level
 from nightferry.backend.log_windows import LineFilter, LogLine
+from nightferry.backend.runs import TaskRun
 from nightferry.dashboard.pages.runs.log import find_run, read_filter, read_position
 from nightferry.dashboard.pages.runs.log_rows import LogRows
 from nightferry.dashboard.streaming import Event, EventStream

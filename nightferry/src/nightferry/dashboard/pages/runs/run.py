@@ -10,11 +10,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Refused, TaskRun
+from nightferry.backend.errors import Refused
 from nightferry.backend.log_lines import parse_line, read_level
 from nightferry.backend.log_windows import LogLine
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.reports import ReportFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.contract import LogEvent
 from nightferry.dashboard.pages.runs.log import find_run
 from nightferry.dashboard.pages.runs.log_rows import LogRows, format_place

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nightferry.backend.interface import Backend, TaskRun
+from nightferry.backend.interface import Backend
 from nightferry.backend.queries import Cursor, RunFilter
+from nightferry.backend.runs import TaskRun
 from nightferry.presentation.durations import find_percentile
 
 _RUNS = 50

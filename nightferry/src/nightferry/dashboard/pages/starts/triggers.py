@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from nightferry.backend.interface import Refused
+from nightferry.backend.errors import Refused
 from nightferry.backend.queries import Count
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.catalog.declarations import ObjectTrigger
