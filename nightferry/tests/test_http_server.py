@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import resource
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -111,6 +119,39 @@ def test_clients_that_do_not_complete_their_request_do_not_keep_others_out(runni
     until(all_wait, "each connection waits for its client")
     for _ in range(3):
         assert get(running.connect()).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_without_a_handshake_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setattr(http_server, "HANDSHAKE_SECONDS", 0.3)
+    app = Starlette(routes=[Route("/", respond)])
+    listener = listen("127.0.0.1", 0)
+    server = Server(app, handle_signals=False, certificate=certificate, key=key)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    with socket.create_connection(listener.getsockname(), timeout=20) as silent:
+        assert is_closed(silent)
+    context = ssl.create_default_context(cafile=str(certificate))
+    with context.wrap_socket(socket.create_connection(listener.getsockname()), server_hostname="localhost") as client:
+        assert get(client).startswith(b"HTTP/1.1 200")
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate for localhost and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
 
 
 @pytest.mark.parametrize(

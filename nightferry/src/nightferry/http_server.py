@@ -24,6 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from nightferry.errors import NightferryError
 
+HANDSHAKE_SECONDS = 5.0  # of TLS, before which a connection is not counted
 HEAD_SECONDS = 10.0  # from the connection, or the response before, to the end of a request's headers
 BODY_SECONDS = 20.0  # from the headers to the end of the body
 STALL_SECONDS = 60.0  # in which a client reads nothing of its response
@@ -161,7 +162,19 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        create = loop.create_server
+
+        def create_server(*args: Any, **options: Any) -> Any:
+            if options.get("ssl") is not None:
+                options["ssl_handshake_timeout"] = HANDSHAKE_SECONDS
+            return create(*args, **options)
+
+        loop.create_server = create_server  # type: ignore[method-assign]  # uvicorn has no option for this time
+        try:
+            await super().startup(sockets)
+        finally:
+            del loop.create_server
         for listener in sockets or ():
             listener.listen(_QUEUED_CONNECTIONS)
 
