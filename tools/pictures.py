@@ -32,6 +32,8 @@ NIGHTS: dict[str, list[list[str]]] = {
     "failed-night": [[], ["--bad-share", "0.3"]],
 }
 """The options of the demo for each night, by the name of the set."""
+FAILED = re.compile("now|problems.*|(runs|executions|files|workflows)(-.*)?")
+"""The pages that a failed night changes. The demo's set has all pages."""
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
                 command = [str(ROOT / ".venv/bin/paidleave-demo"), "--employers", EMPLOYERS, *options]
                 subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL)
             with serve(environment) as address:
-                take_set(address, OUT / name)
+                take_set(address, OUT / name, FAILED if name == "failed-night" else re.compile(".*"))
     if not only:
         for theme in THEMES:
             shutil.copy(OUT / "failed-night" / f"now-desktop-{theme}.webp", ROOT / "docs" / f"dashboard-{theme}.webp")
@@ -66,8 +68,8 @@ def serve(environment: dict[str, str]) -> Iterator[str]:
         process.wait()
 
 
-def take_set(address: str, folder: Path) -> None:
-    """Take the pictures of one server in a folder, in place of earlier ones."""
+def take_set(address: str, folder: Path, wanted: re.Pattern[str]) -> None:
+    """Take the pictures of one server's wanted pages in a folder, in place of earlier ones."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -81,7 +83,8 @@ def take_set(address: str, folder: Path) -> None:
         addresses = crawl(page)
         state = page.context.storage_state()
         for name, url in addresses.items():
-            take_page(browser, state, url, folder / name)
+            if wanted.fullmatch(name):
+                take_page(browser, state, url, folder / name)
         browser.close()
 
 
@@ -94,7 +97,7 @@ def crawl(page: Page) -> dict[str, str]:
             "/local" + re.sub(r"\\{[a-z_]+:path\\}", ".+", re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(one.path)))
         ): one.path
         for one in PAGES
-        if one.method == "GET"
+        if one.method == "GET" and not one.path.endswith((".txt", ".csv", "/stream"))
     }
     found: dict[str, str] = {}
     waiting, seen = [page.url], {page.url}
