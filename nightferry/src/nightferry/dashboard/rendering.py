@@ -63,6 +63,7 @@ class Renderer:
             finalize=finalize,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         written = {kind: Markup("{}").format(path) for kind, path in assets.items()}  # digits are not redacted
         self._environment.globals.update(
