@@ -89,3 +89,13 @@ def test_an_empty_list_says_how_it_is_filled_and_a_filtered_one_how_to_widen_it(
 def test_next_starts_name_a_missing_engine(night_client: httpx.Client) -> None:
     [problem] = read(night_client, "/").xpath("//section[h2='Next']/p")
     assert "No engine is running" in problem.text_content()
+
+
+def test_equal_reasons_are_written_once(client: httpx.Client, store: Any) -> None:
+    for number in (1, 2):
+        store.add_lines([(end_run(store, number, 1), '{"level": "ERROR", "message": "The disk is full."}')])
+    reasons = read(client, "/").xpath("//ul[@class='failures']//p[@class='reason']")
+    assert [reason.text_content().strip() for reason in reasons] == [
+        "exit code 1: The disk is full.",
+        "exit code 1: the same as above",
+    ]

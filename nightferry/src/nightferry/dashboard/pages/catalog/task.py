@@ -59,7 +59,7 @@ def show(view: View) -> Response:
     }  # fmt: skip
     return view.page(
         "task.html",
-        title=task.name,
+        title=f"Task {task.name}",
         json={**facts, "since": since, "outcomes": asdict(outcomes), "use": use, "settings": settings, "cost": cost},
         task=task,
         outcomes=outcomes,

@@ -53,7 +53,7 @@ def show(view: View) -> Response:
     }
     return view.page(
         "workflow.html",
-        title=workflow.name,
+        title=f"Workflow {workflow.name}",
         json=data,
         workflow=workflow,
         newest=newest,

@@ -126,7 +126,7 @@ def show(view: View) -> Response:
         progress=[_describe_progress(fields) for fields in tail.progress],
         took=took,
         usual=usual,
-        judged=usual.judge(took) if usual is not None and took is not None and run.status == "STOPPED" else "",
+        judged=usual.judge(took) if usual is not None and took is not None and run.succeeded else "",
         usually_done=expect_end(run, usual),
         memory=describe_memory(run, tail, None if task is None else task.size.memory),
         inputs={name: value for name, value in format_inputs(shown).items() if value},
