@@ -26,7 +26,7 @@ from nightferry.job.errors import BadSettings
 from nightferry.job.redaction.redactor import Redactor
 from nightferry.job.settings import JobSettings
 from nightferry.presentation import times
-from nightferry.presentation.backfills.schedule_times import Bound, parse_bound
+from nightferry.presentation.schedules.backfill_times import Bound, parse_bound
 from nightferry.schedules import expressions
 from nightferry.storage import locations
 from nightferry.storage.errors import InvalidLocation

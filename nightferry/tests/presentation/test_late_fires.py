@@ -15,8 +15,8 @@ from nightferry.backend.starts import NotKnown, ScheduleProgress, Start, StartFi
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
-from nightferry.presentation.late_fires import find_late_fires
-from nightferry.presentation.schedules import read_schedules
+from nightferry.presentation.schedules.late_fires import find_late_fires
+from nightferry.presentation.schedules.schedules import read_schedules
 from tests.local.toy import make_project
 
 NOW = datetime(2026, 11, 10, 12, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.presentation.schedule_words import describe, describe_period, describe_schedule
+from nightferry.presentation.schedules.words import describe, describe_period, describe_schedule
 from nightferry.schedules.expressions import Cron, find_next_fire, parse
 from nightferry.schedules.fire_times import list_fires
 from nightferry.testing.tiers import examples

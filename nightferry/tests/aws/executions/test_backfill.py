@@ -15,7 +15,7 @@ from nightferry.catalog.declarations import Schedule
 from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.contract import format_scheduled_time
 from nightferry.environments.project import Project
-from nightferry.presentation.backfills.backfill import BackfillTime
+from nightferry.presentation.schedules.backfill import BackfillTime
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/toy-test"

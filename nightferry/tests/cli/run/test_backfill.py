@@ -21,8 +21,8 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import begin_execution
-from nightferry.presentation.backfills.backfill import BackfillTime
-from nightferry.presentation.backfills.schedule_times import Bound, parse_bound
+from nightferry.presentation.schedules.backfill import BackfillTime
+from nightferry.presentation.schedules.backfill_times import Bound, parse_bound
 from nightferry.schedules.expressions import find_next_fire, parse
 from nightferry.schedules.fire_times import list_fires
 from nightferry.testing import forked

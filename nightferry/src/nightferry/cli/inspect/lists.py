@@ -12,7 +12,7 @@ from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import print_table
 from nightferry.environments.project import Project
 from nightferry.presentation.durations import format_duration
-from nightferry.presentation.schedule_words import describe_schedule
+from nightferry.presentation.schedules.words import describe_schedule
 
 
 def tasks(env: OptionalEnv = None, as_json: AsJson = False) -> None:

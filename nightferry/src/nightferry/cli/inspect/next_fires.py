@@ -14,7 +14,7 @@ from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
-from nightferry.presentation.schedules import Upcoming, describe_skipped, find_upcoming, resolve_schedule
+from nightferry.presentation.schedules.schedules import Upcoming, describe_skipped, find_upcoming, resolve_schedule
 from nightferry.presentation.times import TIME_FORMATS, parse_time
 
 _TIME_FORMAT = "%a %Y-%m-%d %H:%M"

@@ -17,8 +17,8 @@ from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
-from nightferry.presentation.schedules import resolve_schedule
-from nightferry.presentation.simulation import RUNS_PER_TASK, Durations, list_policies, plan_schedules
+from nightferry.presentation.schedules.schedules import resolve_schedule
+from nightferry.presentation.schedules.simulation import RUNS_PER_TASK, Durations, list_policies, plan_schedules
 from nightferry.presentation.times import TIME_FORMATS, parse_time
 from nightferry.schedules.simulation import simulate as run_simulation
 

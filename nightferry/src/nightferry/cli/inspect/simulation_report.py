@@ -13,7 +13,7 @@ from nightferry.cli.inspect import timeline
 from nightferry.cli.terminal.options import print_json
 from nightferry.cli.terminal.output import Terminal
 from nightferry.presentation.durations import format_duration
-from nightferry.presentation.simulation import (
+from nightferry.presentation.schedules.simulation import (
     Durations,
     describe_clock_changes,
     describe_overlaps,

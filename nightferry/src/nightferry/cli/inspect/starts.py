@@ -16,8 +16,8 @@ from nightferry.cli.terminal.output import print_table
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
-from nightferry.presentation.late_fires import LateFires, find_late_fires
-from nightferry.presentation.schedules import read_schedules
+from nightferry.presentation.schedules.late_fires import LateFires, find_late_fires
+from nightferry.presentation.schedules.schedules import read_schedules
 from nightferry.presentation.times import TIME_FORMATS, parse_time
 
 

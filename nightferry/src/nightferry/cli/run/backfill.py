@@ -18,8 +18,8 @@ from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
-from nightferry.presentation.backfills.backfill import BackfillTime
-from nightferry.presentation.backfills.schedule_times import CONFIRMED_TIMES, Bound, InvalidRange, find_times
+from nightferry.presentation.schedules.backfill import BackfillTime
+from nightferry.presentation.schedules.backfill_times import CONFIRMED_TIMES, Bound, InvalidRange, find_times
 from nightferry.presentation.times import TIME_FORMATS
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")

@@ -13,7 +13,7 @@ from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import format_env_option, print_status
 from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time
-from nightferry.presentation.backfills.backfill import Backfill, BackfillTime
+from nightferry.presentation.schedules.backfill import Backfill, BackfillTime
 
 
 class TerminalBackfill(Backfill):

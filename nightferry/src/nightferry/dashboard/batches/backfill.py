@@ -11,8 +11,8 @@ from nightferry.catalog.declarations import Schedule
 from nightferry.clock import Clock
 from nightferry.contract import format_scheduled_time
 from nightferry.dashboard.batches.batch import Batch, Order, Row, RowState
-from nightferry.presentation.backfills.backfill import Backfill, BackfillTime, State
 from nightferry.presentation.quantities import format_quantity
+from nightferry.presentation.schedules.backfill import Backfill, BackfillTime, State
 
 _STEP_SECONDS = 0.25
 _STATES: dict[State, RowState] = {

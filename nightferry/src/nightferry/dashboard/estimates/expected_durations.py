@@ -10,7 +10,7 @@ from nightferry.backend.runs import TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.dashboard.site import Site
 from nightferry.errors import NightferryError
-from nightferry.presentation.simulation import RUNS_PER_TASK, Durations
+from nightferry.presentation.schedules.simulation import RUNS_PER_TASK, Durations
 
 _HISTORY = timedelta(days=35)  # of the runs from which durations are estimated
 _KEPT = timedelta(minutes=10)

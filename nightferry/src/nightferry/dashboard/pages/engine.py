@@ -9,8 +9,8 @@ from starlette.responses import Response
 from nightferry.backend.engine_status import EngineStatus
 from nightferry.backend.starts import NotKnown
 from nightferry.dashboard.view import View
-from nightferry.presentation.late_fires import find_late_fires
-from nightferry.presentation.schedules import read_schedules
+from nightferry.presentation.schedules.late_fires import find_late_fires
+from nightferry.presentation.schedules.schedules import read_schedules
 
 
 def show(view: View) -> Response:

@@ -18,8 +18,8 @@ from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View
 from nightferry.local.engine.engine_lock import read_engine_pid
 from nightferry.presentation.failures import explain_run
-from nightferry.presentation.late_fires import find_late_fires
-from nightferry.presentation.schedules import EnvironmentSchedule, find_upcoming, read_schedules
+from nightferry.presentation.schedules.late_fires import find_late_fires
+from nightferry.presentation.schedules.schedules import EnvironmentSchedule, find_upcoming, read_schedules
 
 _PERIOD = timedelta(hours=24)
 _SHOWN = 10

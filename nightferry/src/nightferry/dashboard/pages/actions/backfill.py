@@ -22,10 +22,10 @@ from nightferry.dashboard.batches.backfill import BackfillBatch
 from nightferry.dashboard.batches.batch import Order
 from nightferry.dashboard.view import BadRequest, View
 from nightferry.errors import NightferryError, UnknownName
-from nightferry.presentation.backfills.backfill import BackfillTime
-from nightferry.presentation.backfills.schedule_times import Bound, NoTimes, find_times
 from nightferry.presentation.quantities import format_quantity
-from nightferry.presentation.schedules import read_schedules
+from nightferry.presentation.schedules.backfill import BackfillTime
+from nightferry.presentation.schedules.backfill_times import Bound, NoTimes, find_times
+from nightferry.presentation.schedules.schedules import read_schedules
 
 MOST_TIMES = 1_000
 MOST_CHOICES = 400  # of a catch-up: each is a field of its form

@@ -12,9 +12,9 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
 from nightferry.dashboard.view import View
 from nightferry.errors import UnknownName
-from nightferry.presentation.late_fires import find_late_fires
-from nightferry.presentation.schedule_words import describe_period
-from nightferry.presentation.schedules import find_upcoming, read_schedules
+from nightferry.presentation.schedules.late_fires import find_late_fires
+from nightferry.presentation.schedules.schedules import find_upcoming, read_schedules
+from nightferry.presentation.schedules.words import describe_period
 
 _PER_PAGE = 50
 _NEXT_FIRES = 10

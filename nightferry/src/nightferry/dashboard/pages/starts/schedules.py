@@ -16,9 +16,15 @@ from nightferry.dashboard.estimates.expected_durations import ExpectedDurations
 from nightferry.dashboard.svg.lanes import Calendar, draw_lane
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import format_duration
-from nightferry.presentation.late_fires import LateFires, find_late_fires
-from nightferry.presentation.schedules import EnvironmentSchedule, Upcoming, find_fires, find_upcoming, read_schedules
-from nightferry.presentation.simulation import (
+from nightferry.presentation.schedules.late_fires import LateFires, find_late_fires
+from nightferry.presentation.schedules.schedules import (
+    EnvironmentSchedule,
+    Upcoming,
+    find_fires,
+    find_upcoming,
+    read_schedules,
+)
+from nightferry.presentation.schedules.simulation import (
     ClockChange,
     describe_clock_changes,
     describe_overlaps,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from nightferry.backend.interface import Backend
 from nightferry.backend.starts import NotKnown, StartFilter, make_source
-from nightferry.presentation.schedules import EnvironmentSchedule, find_fires, find_undecided
+from nightferry.presentation.schedules.schedules import EnvironmentSchedule, find_fires, find_undecided
 
 _DUE = timedelta(minutes=1)  # from a fire until it is late, the precision of EventBridge Scheduler
 _VISIBLE = timedelta(minutes=5)  # from a fire until what AWS started for it must be visible

@@ -12,7 +12,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import Overlap
 from nightferry.presentation.durations import find_percentile
-from nightferry.presentation.schedules import EnvironmentSchedule
+from nightferry.presentation.schedules.schedules import EnvironmentSchedule
 from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import Occurrence
 from nightferry.schedules.simulation import Planned, SimulatedStart, Simulation

@@ -13,7 +13,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import find_references, substitute
 from nightferry.environments.environment import Environment
-from nightferry.presentation.schedule_words import describe_schedule
+from nightferry.presentation.schedules.words import describe_schedule
 from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
 
 MOST_LATE = 100  # late fires that are listed one by one

@@ -1,0 +1,1 @@
+"""Schedules in words and times: their next and late fires, their simulation, and backfills."""
