@@ -14,11 +14,12 @@ import httpx
 import pytest
 
 from nightferry.contract import Privacy
+from nightferry.dashboard.actions.submissions import MOST_PER_MINUTE
 from nightferry.dashboard.gate import MAX_BODY_BYTES
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.streaming import download
 from nightferry.local.monitoring.engine_log import write_engine_log, write_server_log
-from tests.dashboard.dashboards import make_client
+from tests.dashboard.dashboards import TOKEN, make_client
 from tests.dashboard.executions import record, run_state
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -113,6 +114,16 @@ def test_a_client_that_leaves_during_its_request_writes_no_log(
 def test_no_query_fails_a_page(client: httpx.Client, query: str) -> None:
     response = client.get(f"/local/runs?{query}")
     assert response.status_code in (200, 400), response.text
+
+
+def test_a_script_does_not_act_more_often_with_invented_sessions(site: Site) -> None:
+    client = make_client(site, logged_in=False)
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    statuses = []
+    for number in range(MOST_PER_MINUTE + 1):
+        headers = {"Cookie": f"{site.access.cookie}=invented-{number}"}
+        statuses.append(client.post("/local/topics/failures/test", data={"reason": ""}, headers=headers).status_code)
+    assert statuses == [400] * MOST_PER_MINUTE + [429]
 
 
 @pytest.mark.parametrize("sender", ["cross-site", "same-site"])

@@ -105,6 +105,7 @@ class _App:
         return serve
 
     def _make_view(self, request: Request, body: bytes = b"", *, as_json: bool = False) -> View:
+        cookie = read_cookie(request.headers, self._site.access.cookie)
         return View(
             self._site,
             self._renderer,
@@ -112,7 +113,7 @@ class _App:
             headers=request.headers,
             path=request.path_params,
             zone=_read_zone(request, self._site.default_zone),
-            session=read_cookie(request.headers, self._site.access.cookie),
+            session=cookie if self._site.access.is_session(cookie) else "",  # of a script with the token
             body=body,
             as_json=as_json or request.url.path.endswith(".json"),
             threads=self._threads,
