@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 
 from starlette.responses import Response
 
 from nightferry.backend.actions import ACTION_NAMES, ActionFilter
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.view import View
 
 _PER_PAGE = 50
@@ -27,7 +27,7 @@ def show(view: View) -> Response:
     return view.page(
         "activity.html",
         title="Activity",
-        json={"actions": [asdict(action) for action in page], "next": str(page.next) if page.next else None},
+        json=describe_list("actions", page),
         live=view.cursor() is None and knows_all,  # on AWS, each refresh would read its lists
         actions=[(action, _find_link(view, action.target)) for action in page],
         find_link=lambda id: _find_link(view, id),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from starlette.responses import Response
 
 from nightferry.backend.queries import OUTCOMES, ExecutionFilter
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.view import View
 
 _PER_PAGE = 50
@@ -30,7 +29,7 @@ def show(view: View) -> Response:
     return view.page(
         "executions.html",
         title="Executions",
-        json={"executions": [asdict(one) for one in page], "next": str(page.next) if page.next else None},
+        json=describe_list("executions", page),
         live=view.cursor() is None,
         executions=list(page),
         next=page.next,

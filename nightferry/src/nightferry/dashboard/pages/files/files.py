@@ -11,6 +11,7 @@ from starlette.responses import Response
 from nightferry.backend.reports import Report, ReportFilter
 from nightferry.contract import ReasonCount
 from nightferry.dashboard.csv_file import respond_csv
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.svg.outcome_bar import draw_outcome_bar
 from nightferry.dashboard.view import View
 from nightferry.presentation.reports import Account, describe_report, find_usual_share
@@ -52,7 +53,7 @@ def show(view: View) -> Response:
     return view.page(
         "files.html",
         title="Files",
-        json={"files": [to_json(row) for row in rows], "next": str(page.next) if page.next else None},
+        json=describe_list("files", page, rows=[to_json(row) for row in rows]),
         live=view.cursor() is None,
         rows=rows,
         next=page.next,

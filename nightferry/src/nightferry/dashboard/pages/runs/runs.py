@@ -7,6 +7,7 @@ from dataclasses import asdict
 from starlette.responses import Response
 
 from nightferry.backend.queries import OUTCOMES, RunFilter
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.view import View
 
 _PER_PAGE = 50
@@ -32,7 +33,7 @@ def show(view: View) -> Response:
     return view.page(
         "runs.html",
         title="Runs",
-        json={"runs": [asdict(run) for run in runs], "next": str(page.next) if page.next else None},
+        json=describe_list("runs", page, rows=[asdict(run) for run in runs]),
         live=view.cursor() is None,
         runs=runs,
         next=page.next,

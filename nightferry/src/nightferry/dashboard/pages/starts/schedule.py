@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.starts import START_OUTCOMES, NotKnown, StartFilter, make_source
+from nightferry.backend.starts import START_OUTCOMES, StartFilter, make_source
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.view import View
 from nightferry.errors import UnknownName
 from nightferry.presentation.schedules.late_fires import find_late_fires
@@ -46,7 +47,6 @@ def show(view: View) -> Response:
         view.time("until"),
     )
     starts = view.backend.starts(wanted, before=view.cursor(), limit=_PER_PAGE)
-    known = not isinstance(starts, NotKnown)
     upcoming = find_upcoming(schedule, now, _NEXT_FIRES) if schedule.enabled and schedule.fires_are_known else []
     return view.page(
         "schedule.html",
@@ -54,9 +54,8 @@ def show(view: View) -> Response:
         json={
             "schedule": asdict(schedule.declared) | {"expression": schedule.text, "words": schedule.words},
             "enabled": schedule.enabled,
-            "next": [one.fire.instant for one in upcoming if one.fire is not None],
-            "starts": [asdict(start) for start in starts] if not isinstance(starts, NotKnown) else starts.reason,
-            "next_page": str(starts.next) if not isinstance(starts, NotKnown) and starts.next else None,
+            "upcoming": [one.fire.instant for one in upcoming if one.fire is not None],
+            **describe_list("starts", starts),
         },
         live=view.cursor() is None,
         schedule=schedule,
@@ -65,9 +64,8 @@ def show(view: View) -> Response:
         upcoming=upcoming,
         late=find_late_fires(view.backend, [schedule], now),
         outcomes=START_OUTCOMES,
-        known=known,
         starts_found=starts,
-        count=view.backend.count_starts(wanted, limit=1000) if known else None,
+        count=view.backend.count_starts(wanted, limit=1000),
     )
 
 

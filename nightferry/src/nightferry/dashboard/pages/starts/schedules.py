@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from nightferry.backend.queries import Count
 from nightferry.backend.starts import NotKnown, Start, StartFilter, StartOutcome, make_source
 from nightferry.dashboard.estimates.expected_durations import ExpectedDurations
+from nightferry.dashboard.pages.starts.triggers import describe_fact
 from nightferry.dashboard.svg.lanes import Calendar, draw_lane
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import format_duration
@@ -172,10 +173,8 @@ def _to_json(row: ScheduleRow) -> dict[str, object]:
         "words": schedule.words,
         "timezone": schedule.declared.timezone,
         "enabled": schedule.enabled,
-        "next": [one.fire.instant for one in row.upcoming if one.fire is not None],
-        "last_start": {"not_known": row.last.reason}
-        if isinstance(row.last, NotKnown)
-        else row.last and asdict(row.last),
+        "upcoming": [one.fire.instant for one in row.upcoming if one.fire is not None],
+        "last_start": describe_fact(row.last),
         "missed": row.missed.number if isinstance(row.missed, Count) else None,
         "skipped": row.skipped.number if isinstance(row.skipped, Count) else None,
         "late": list(row.late.fires) if row.late else [],

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from starlette.responses import Response
 
 from nightferry.backend.starts import START_OUTCOMES, NotKnown, StartFilter, make_source
+from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.pages.starts.triggers import make_row
 from nightferry.dashboard.view import View
 from nightferry.errors import UnknownName
@@ -30,14 +31,13 @@ def show(view: View) -> Response:
         title=f"Trigger {name}",
         json={
             "trigger": asdict(row.declared),
-            "starts": starts.reason if isinstance(starts, NotKnown) else [asdict(start) for start in starts],
-            "objects": objects.reason if isinstance(objects, NotKnown) else [asdict(seen) for seen in objects],
+            **describe_list("starts", starts),
+            "seen": describe_list("objects", objects),
         },
         live=view.cursor() is None and view.cursor("objects_before") is None,
         row=row,
         outcomes=START_OUTCOMES,
         starts_found=starts,
-        starts_known=not isinstance(starts, NotKnown),
         count=view.backend.count_starts(wanted, limit=1000),
         objects=objects,
         objects_known=not isinstance(objects, NotKnown),

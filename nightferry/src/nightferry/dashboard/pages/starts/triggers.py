@@ -13,6 +13,7 @@ from nightferry.backend.queries import Count
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.catalog.declarations import ObjectTrigger
 from nightferry.catalog.references import find_references, substitute
+from nightferry.dashboard.listing import describe_unknown
 from nightferry.dashboard.view import View
 
 _RECENT = timedelta(days=7)
@@ -47,7 +48,7 @@ def show(view: View) -> Response:
             "triggers": [
                 asdict(row.declared) | {"enabled": row.enabled, "last_start": describe_fact(row.last)} for row in rows
             ],
-            "dead_letters": letters.reason if isinstance(letters, NotKnown) else dict(letters),
+            "dead_letters": describe_unknown(letters) if isinstance(letters, NotKnown) else dict(letters),
         },
         live=True,
         rows=rows,
@@ -81,4 +82,4 @@ def count_dead_letters(view: View) -> Mapping[str, int] | NotKnown:
 
 def describe_fact(fact: Start | NotKnown | None) -> object:
     """Return a start, or the reason why it is not known, as JSON."""
-    return {"not_known": fact.reason} if isinstance(fact, NotKnown) else fact and asdict(fact)
+    return describe_unknown(fact) if isinstance(fact, NotKnown) else fact and asdict(fact)
