@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import socket
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from nightferry.dashboard.actions.submissions import MOST_PER_MINUTE
 from nightferry.dashboard.gate import MAX_BODY_BYTES
 from nightferry.dashboard.site import Site
 from nightferry.dashboard.streaming import download
+from nightferry.local.backend import LocalBackend
 from nightferry.local.monitoring.engine_log import write_engine_log, write_server_log
 from tests.dashboard.dashboards import TOKEN, make_client
 from tests.dashboard.executions import record, run_state
@@ -116,6 +119,25 @@ def test_no_query_fails_a_page(client: httpx.Client, query: str) -> None:
     assert response.status_code in (200, 400), response.text
 
 
+SIGNS = ["=", "+", "-", "@", "|", "%", "\uff1d", "\t=", "\r=", "\n=", " =", "\u3000=", "\u00a0="]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_no_cell_of_a_csv_file_is_a_formula(site: Site, sign: str) -> None:
+    """Spreadsheets split lines at commas or, in some languages, at semicolons."""
+    run, store = "a" * 32, LocalBackend(site.project, site.environment).store
+    store.add_run(run, "hello", [], {})
+    text = f"{sign}1+1;{sign}HYPERLINK(1);x"
+    counts = [{"outcome": text, "count": 1}]
+    fields = {"event": "report", "task": "hello", "kind": text, "total": 1, "counts": counts, "note": text}
+    assert store.add_report(run, {**fields, "subject": text, "reasons": []})
+    found = make_client(site).get("/local/files.csv").text
+    assert found.count("HYPERLINK") == 4
+    for delimiter in (",", ";"):
+        cells = [cell for row in csv.reader(io.StringIO(found), delimiter=delimiter) for cell in row]
+        assert not [cell for cell in cells if cell.strip()[:1] in ("=", "+", "-", "@", "|", "%", "\uff1d") and cell]
+
+
 def test_a_script_does_not_act_more_often_with_invented_sessions(site: Site) -> None:
     client = make_client(site, logged_in=False)
     client.headers["Authorization"] = f"Bearer {TOKEN}"
@@ -176,8 +198,6 @@ def test_a_name_does_not_leave_the_header_of_a_download() -> None:
 
 
 def test_a_reason_is_redacted_before_it_is_kept(strict_site: Site) -> None:
-    from nightferry.local.backend import LocalBackend
-
     backend = strict_site.backend
     assert isinstance(backend, LocalBackend)
     backend.store.add_run("a" * 32, "hello", [], {})

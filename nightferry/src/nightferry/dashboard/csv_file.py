@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from nightferry.dashboard.streaming import download
 from nightferry.dashboard.view import View
-from nightferry.printable import make_printable
+from nightferry.printable import make_one_line
 
 Cell = str | int | float | datetime | None
 
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20|%]|[\t\r\n]")
-
+_SIGNS = r"[=+\-@\uff1d\uff0b\uff0d\uff20|%]"  # with which a formula begins
+_FORMULA = re.compile(rf"\s*{_SIGNS}")
+_LATER_FORMULA = re.compile(rf"(;\s*)(?={_SIGNS})")  # where the spreadsheet's language separates cells by semicolons
 
 Row = Sequence[Cell]
 
@@ -48,6 +49,7 @@ def _format(view: View, cell: Cell) -> str | int | float:
         case datetime():
             return f"{cell.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         case str():
-            text = make_printable(str(view.shown(cell)))
+            text = make_one_line(str(view.shown(cell)))
+            text = _LATER_FORMULA.sub(r"\1'", text)
             return f"'{text}" if _FORMULA.match(text) else text
     return cell
