@@ -99,3 +99,18 @@ def test_equal_reasons_are_written_once(client: httpx.Client, store: Any) -> Non
         "exit code 1: The disk is full.",
         "exit code 1: the same as above",
     ]
+
+
+def test_empty_variables_are_left_out(client: httpx.Client, store: Any) -> None:
+    store.add_run("ab" * 16, "hello", [], {"SCHEDULED_AT": "", "MODE": "full"})
+    facts = read_text(read(client, f"/runs/{'ab' * 16}"), "//dl[dt='Variables']")
+    assert "MODE=full" in facts
+    assert "SCHEDULED_AT" not in facts
+
+
+def test_a_line_with_many_fields_names_some_of_them(client: httpx.Client, store: Any) -> None:
+    fields = ", ".join(f'"count_{number}": {number}' for number in range(30))
+    store.add_lines([(end_run(store, 1, 0), f'{{"level": "INFO", "message": "done", {fields}}}')])
+    summary = read_text(read(client, f"/runs/{1:032x}"), "//ol[@class='log']//summary")
+    assert summary.startswith("count_0, count_1, ")
+    assert summary.endswith("count_7 and 22 more")

@@ -31,7 +31,7 @@ STATUSES = {
     "failed": ("✕", "failed"),
     "stopped": ("■", "stopped"),
     "queued": ("○", "queued"),
-    "interrupted": ("⏸", "interrupted"),
+    "interrupted": ("‖", "interrupted"),
     "started": ("✓", "started"),
     "skipped": ("↷", "skipped"),
     "missed": ("✕", "missed"),

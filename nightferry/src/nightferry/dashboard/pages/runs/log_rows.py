@@ -27,6 +27,7 @@ GAP = timedelta(seconds=10)
 
 _LONGEST = 10_000  # characters of a line that a page shows; the download has all
 _FOLDED = 100  # characters of fields, above which they are folded
+_NAMED = 8  # fields whose names are shown while they are folded
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+[A-Za-z0-9_~/#=&-]")
 _PLAIN_NAME = re.compile(r"[A-Za-z_.]{1,60}")
 
@@ -107,7 +108,8 @@ class LogRows:
         shown = "".join((*others, *others.values()))
         if len(shown) <= _FOLDED and "\n" not in shown:
             return level, f"{content} <i>{joined}</i>"
-        names = _escape(", ".join(others))
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        names = _escape(", ".join(list(others)[:_NAMED]) + more)
         return level, f"{content}<details{' open' if is_open else ''}><summary>{names}</summary>{joined}</details>"
 
     def _format(self, text: str) -> str:

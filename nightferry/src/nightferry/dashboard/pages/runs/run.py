@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -129,7 +129,7 @@ def show(view: View) -> Response:
         judged=usual.judge(took) if usual is not None and took is not None and run.succeeded else "",
         usually_done=expect_end(run, usual),
         memory=describe_memory(run, tail, None if task is None else task.size.memory),
-        inputs={name: value for name, value in format_inputs(shown).items() if value},
+        inputs={name: value for name, value in format_inputs(_leave_out_empty(shown)).items() if value},
         result=None if result is None else json.dumps(view.shown(result), ensure_ascii=False, indent=2),
         actions=list(_list_actions(view, run, is_repeated=repeated_by is not None)),
         reports=list(reports),
@@ -140,6 +140,11 @@ def show(view: View) -> Response:
         attempts=None if task is None or task.retry is None else task.retry.attempts + 1,
         now=now,
     )
+
+
+def _leave_out_empty(run: TaskRun) -> TaskRun:
+    """Return a run without the variables that are empty, such as the time of a start without a schedule."""
+    return replace(run, env={name: value for name, value in run.env.items() if value})
 
 
 def _list_actions(view: View, run: TaskRun, *, is_repeated: bool) -> Iterator[tuple[str, str]]:
