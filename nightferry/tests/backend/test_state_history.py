@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.backend.state_history import state_history
+from nightferry.backend.states.causes import state_history
 from nightferry.backend.states.values import StateExecution
 from nightferry.states import ContextInfo, Execution, StartTask, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 from nightferry.states.builder import RUN_TASK

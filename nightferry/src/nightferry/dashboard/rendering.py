@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.runs import TaskRun
-from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.causes import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration
 from nightferry.presentation.quantities import choose_noun, format_quantity

@@ -15,7 +15,7 @@ from typing import Any
 from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.reports import Report
 from nightferry.backend.runs import TaskRun
-from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.causes import explain_cause
 from nightferry.backend.states.values import StateExecution
 from nightferry.presentation.durations import format_duration
 

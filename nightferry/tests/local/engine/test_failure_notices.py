@@ -11,7 +11,7 @@ import pytest
 
 from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.queries import RunFilter
-from nightferry.backend.state_history import find_failed_step
+from nightferry.backend.states.causes import find_failed_step
 from nightferry.contract import Privacy, format_replacement
 from nightferry.environments.project import Project
 from nightferry.lambdas import failure_notice

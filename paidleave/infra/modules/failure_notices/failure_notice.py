@@ -160,7 +160,7 @@ def _format_e_mail(failure: dict[str, str | None]) -> str:
 def explain_cause(cause: str) -> str:
     """Return a cause in plain words: of a task that failed, Step Functions' cause is ECS's description of the task.
 
-    :func:`nightferry.backend.state_history.explain_cause` is its twin.
+    :func:`nightferry.backend.states.causes.explain_cause` is its twin.
     """
     try:
         task = json.loads(cause)

@@ -29,11 +29,6 @@ class _CurrentState:
     running: bool = False
 
 
-def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
-    """Return the history with the scope of each event."""
-    return ScopeReader().add(raw_events)
-
-
 class ScopeReader:
     """Derive the scope of each event of a history, whose events may arrive in parts.
 

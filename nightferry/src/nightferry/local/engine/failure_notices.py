@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nightferry.backend.executions import WorkflowExecution
-from nightferry.backend.state_history import explain_cause, find_failed_step
+from nightferry.backend.states.causes import explain_cause, find_failed_step
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import was_replaced
 from nightferry.job.redaction import Redactor

@@ -17,7 +17,7 @@ from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.backend.runs import TaskRun
-from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.causes import explain_cause
 from nightferry.presentation.letter_ids import digest_to_letters
 from nightferry.presentation.problems.normalized_messages import normalize_message
 from nightferry.presentation.run_ends import get_own_reason, name_failure

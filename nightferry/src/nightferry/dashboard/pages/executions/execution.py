@@ -14,7 +14,7 @@ from nightferry.backend.errors import Refused, Unreachable
 from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
-from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.causes import explain_cause
 from nightferry.backend.states.values import MapSummary, StateExecution
 from nightferry.dashboard import json_tree
 from nightferry.dashboard.estimates.usual_lengths import UsualLengths

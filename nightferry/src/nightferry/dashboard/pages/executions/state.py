@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from nightferry.backend.state_history import explain_cause
+from nightferry.backend.states.causes import explain_cause
 from nightferry.backend.states.values import AttemptData, StateData
 from nightferry.dashboard import json_tree
 from nightferry.dashboard.pages.executions.execution import read_execution

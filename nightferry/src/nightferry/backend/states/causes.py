@@ -1,4 +1,4 @@
-"""The states that an execution entered, derived from its history."""
+"""Why an execution failed: the state that failed, and its cause in plain words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from nightferry.backend.states.reader import StateReader
 from nightferry.backend.states.values import StateExecution
+from nightferry.contract import EXITED_REASON
 from nightferry.states.machine.history import HistoryEvent
 
 
@@ -52,7 +53,7 @@ def explain_cause(cause: str) -> str:
         return cause
     if code is not None:
         end = f"ended with exit code {code}"
-        reasons = [reason for reason in reasons if reason != "Essential container in task exited"]
+        reasons = [reason for reason in reasons if reason != EXITED_REASON]
     else:
         end = "was stopped" if task.get("StartedAt") else "did not start"
     return f"Task {family or '(unknown)'} {end}" + "".join(f": {'. '.join(reasons)}" for _ in reasons[:1]) + "."
