@@ -24,7 +24,7 @@ class SettingValue:
     description: str = ""
 
 
-def list_settings(catalog: Catalog, environment: Environment, task: Task) -> list[SettingValue]:
+def list_setting_values(catalog: Catalog, environment: Environment, task: Task) -> list[SettingValue]:
     """Return the settings of a task in the order of its class, then its other variables.
 
     References to buckets and services stay as they are. The values of secrets are not read.

@@ -19,8 +19,8 @@ from nightferry.costs.fargate import list_price_keys, price_seconds
 from nightferry.costs.observations import summarize
 from nightferry.costs.prices import ARCHITECTURE_NAMES, ARCHITECTURES, find_prices
 from nightferry.dashboard.pages.catalog.grants import describe_grants
-from nightferry.dashboard.pages.catalog.setting_sources import list_settings
-from nightferry.dashboard.pages.catalog.success import count_outcomes, format_instant
+from nightferry.dashboard.pages.catalog.outcomes import count_outcomes, format_instant
+from nightferry.dashboard.pages.catalog.setting_sources import list_setting_values
 from nightferry.dashboard.svg import durations
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
@@ -48,7 +48,7 @@ def show(view: View) -> Response:
     use = _describe_use(task, runs)
     settings = [
         asdict(setting) | {"value": view.shown(setting.value, setting.variable)}
-        for setting in list_settings(view.catalog, view.environment, task)
+        for setting in list_setting_values(view.catalog, view.environment, task)
     ]
     cost = _price_run(view, task, runs)
     facts = {

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from nightferry.backend.usage import RunUsage
-from nightferry.dashboard.pages.catalog.success import count_outcomes, format_instant
+from nightferry.dashboard.pages.catalog.outcomes import count_outcomes, format_instant
 from nightferry.dashboard.view import View
 from nightferry.presentation.durations import find_percentile
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from nightferry.backend.executions import ExecutionSummary
-from nightferry.backend.queries import ExecutionFilter
+from nightferry.backend.queries import ExecutionFilter, Outcome
 from nightferry.backend.request_checks import get_workflow
 from nightferry.catalog.declarations import Task
 from nightferry.costs.prices import find_prices
 from nightferry.costs.transitions import count_overlap_transitions, measure_definition
+from nightferry.dashboard.pages.catalog.outcomes import count, format_instant
 from nightferry.dashboard.pages.catalog.state_lengths import StateHistories, StateLengths, compare, find_slowest
-from nightferry.dashboard.pages.catalog.success import count, format_instant
 from nightferry.dashboard.svg import columns
 from nightferry.dashboard.view import View
 from nightferry.presentation.costs import format_dollars
@@ -36,11 +38,9 @@ def show(view: View) -> Response:
     histories = view.site.get_shared(StateHistories)
     states = compare([histories.find(one) for one in ended])
     slowest = find_slowest(states)
-    totals = [_measure(one) for one in ended]
-    succeeded = [_measure(one) for one in ended if one.status == "SUCCEEDED"]
+    succeeded = list_durations(ended, "succeeded")
     longest = max((length for state in states for length in state.lengths if length is not None), default=0.0)
     usual = find_percentile(succeeded, 50)
-    failed = [one.outcome == "failed" for one in ended]
     data = {
         "workflow": workflow.name,
         "description": workflow.description,
@@ -59,7 +59,7 @@ def show(view: View) -> Response:
         newest=newest,
         outcomes=outcomes,
         since=format_instant(newest[-1].started_at) if newest else None,
-        chart=_draw(totals, failed, workflow.name) if ended else None,
+        chart=draw_durations(ended, workflow.name) if ended else None,
         states=[_describe(state, longest, usual) for state in states],
         slowest=slowest,
         unusual=[state for state in states if state.last_is_unusual],
@@ -74,11 +74,18 @@ def show(view: View) -> Response:
     )
 
 
-def _measure(execution: ExecutionSummary) -> float:
-    return max(((execution.stopped_at or execution.started_at) - execution.started_at).total_seconds(), 0)
+def list_durations(ended: Sequence[ExecutionSummary], outcome: Outcome | None = None) -> list[float]:
+    """Return the seconds that ended executions took, all or those with an outcome."""
+    return [
+        max(((one.stopped_at or one.started_at) - one.started_at).total_seconds(), 0)
+        for one in ended
+        if outcome in (None, one.outcome)
+    ]
 
 
-def _draw(totals: list[float], failed: list[bool], workflow: str) -> Any:
+def draw_durations(ended: Sequence[ExecutionSummary], workflow: str) -> Markup:
+    """Return a column for each of the ended executions, the oldest first."""
+    totals, failed = list_durations(ended), [one.outcome == "failed" for one in ended]
     title = f"Durations of the last {format_quantity(len(totals), 'execution')} of {workflow}, the newest on the right"
     return columns.draw(totals, failed, max(totals), f"{title}; {sum(failed)} failed")
 
