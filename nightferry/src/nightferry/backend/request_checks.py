@@ -12,7 +12,7 @@ from nightferry.backend.executions import WorkflowExecution
 from nightferry.backend.runs import RunRequest, TaskRun
 from nightferry.catalog import checks, start_values
 from nightferry.catalog.catalog import Catalog
-from nightferry.catalog.declarations import Secret, Task, Workflow
+from nightferry.catalog.declarations import Schedule, Secret, Task, Workflow
 from nightferry.catalog.fargate import Size
 from nightferry.contract import OBJECT_MEMBERS, SCHEDULE_MEMBERS, format_option
 from nightferry.errors import NightferryError, UnknownName
@@ -68,6 +68,13 @@ def get_workflow(catalog: Catalog, name: str) -> Workflow:
         hint = f"It is a task. Run it with nightferry run {name}." if name in catalog.tasks else ""
         raise UnknownName("workflow", name, catalog.workflows, hint)
     return catalog.workflows[name]
+
+
+def get_schedule(catalog: Catalog, name: str) -> Schedule:
+    """Return the schedule with this name; raises UnknownName."""
+    if name not in catalog.schedules:
+        raise UnknownName("schedule", name, catalog.schedules)
+    return catalog.schedules[name]
 
 
 def check_input(workflow: Workflow, input: Any) -> None:

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from nightferry.backend.request_checks import get_schedule
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.output import Terminal, print_rows
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.clock import get_clock
 from nightferry.environments.project import Project
-from nightferry.errors import UnknownName
 from nightferry.presentation.schedules.schedules import Upcoming, describe_skipped, find_upcoming, resolve_schedule
 from nightferry.presentation.times import TIME_FORMATS, parse_time
 
@@ -42,14 +42,13 @@ def next_fires(
     """
     project = Project.find()
     environment = project.environment(env)
-    declared = project.catalog.schedules
-    if schedule is not None and schedule not in declared:
-        raise UnknownName("schedule", schedule, declared)
+    catalog = project.catalog
+    declared = list(catalog.schedules.values()) if schedule is None else [get_schedule(catalog, schedule)]
     start = get_clock().now() if at is None else parse_time("--at", at)
     first_seen = read_first_seen(project, environment)
     found: list[Upcoming] = []
-    for name in [schedule] if schedule else list(declared):
-        found += find_upcoming(resolve_schedule(declared[name], environment, first_seen.get(name)), start, count)
+    for one in declared:
+        found += find_upcoming(resolve_schedule(one, environment, first_seen.get(one.name)), start, count)
     if as_json:
         print_json([_to_json(one) for one in found if one.fire is not None])
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nightferry.backend.request_checks import get_schedule
 from nightferry.catalog.declarations import Schedule
 from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
@@ -17,7 +18,6 @@ from nightferry.cli.terminal.output import confirm, echo
 from nightferry.cli.terminal.rates import read_first_seen
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.project import Project
-from nightferry.errors import UnknownName
 from nightferry.presentation.schedules.backfill import BackfillTime
 from nightferry.presentation.schedules.backfill_times import CONFIRMED_TIMES, Bound, InvalidRange, find_times
 from nightferry.presentation.times import TIME_FORMATS
@@ -59,10 +59,7 @@ def backfill(
     """
     project = Project.find()
     environment = project.environment(env)
-    declared = project.catalog.schedules
-    if schedule not in declared:
-        raise UnknownName("schedule", schedule, declared)
-    one = declared[schedule]
+    one = get_schedule(project.catalog, schedule)
     times = find_times(
         one,
         environment,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from starlette.responses import Response
 
 from nightferry.backend.errors import Refused, Unreachable
+from nightferry.backend.request_checks import get_schedule
 from nightferry.backend.starts import NotKnown, Start, StartFilter, make_source
 from nightferry.contract import format_scheduled_time
 from nightferry.dashboard.actions.perform import perform, show_form
@@ -21,7 +22,7 @@ from nightferry.dashboard.actions.proposal import Consent, Done, Proposal
 from nightferry.dashboard.batches.backfill import BackfillBatch
 from nightferry.dashboard.batches.batch import Order
 from nightferry.dashboard.view import BadRequest, View
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.errors import NightferryError
 from nightferry.presentation.quantities import format_quantity
 from nightferry.presentation.schedules.backfill import BackfillTime
 from nightferry.presentation.schedules.backfill_times import Bound, NoTimes, find_times
@@ -84,9 +85,7 @@ class _SchedulePage:
     def __init__(self, view: View, kind: Kind) -> None:
         self._view = view
         self._kind = kind
-        name, declared = view.path["name"], view.catalog.schedules
-        if name not in declared:
-            raise UnknownName("schedule", name, declared)
+        name = get_schedule(view.catalog, view.path["name"]).name
         now = view.site.clock.now()
         (self._schedule,) = read_schedules(view.catalog, view.environment, view.backend, now, [name])
         self._title = f"Backfill {name}" if kind == "backfill" else f"Missed starts of {name}"

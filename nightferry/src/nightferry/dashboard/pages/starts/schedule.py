@@ -7,12 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from nightferry.backend.request_checks import get_schedule
 from nightferry.backend.starts import START_OUTCOMES, StartFilter, make_source
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule
 from nightferry.dashboard.listing import describe_list
 from nightferry.dashboard.view import View
-from nightferry.errors import UnknownName
 from nightferry.presentation.schedules.late_fires import find_late_fires
 from nightferry.presentation.schedules.schedules import find_upcoming, read_schedules
 from nightferry.presentation.schedules.words import describe_period
@@ -36,9 +36,7 @@ _OVERLAP = {
 def show(view: View) -> Response:
     """Show the schedule of the path, with the starts of the filter."""
     now = view.site.clock.now()
-    name = view.path["name"]
-    if name not in view.catalog.schedules:
-        raise UnknownName("schedule", name, view.catalog.schedules)
+    name = get_schedule(view.catalog, view.path["name"]).name
     (schedule,) = read_schedules(view.catalog, view.environment, view.backend, now, [name])
     wanted = StartFilter(
         make_source("schedule", schedule.name),
