@@ -16,6 +16,7 @@ COLUMNS = 200
 """The number of cells in a row of the strip."""
 
 MOST_CELLS = 20_000
+_LEAST_COLUMNS = 60  # with fewer items, the right part is empty: a cell is never as wide as the page
 _BAR_WIDTH, _BAR_HEIGHT = 1000.0, 16.0
 _LEAST = 4.0  # the width of a part that is too small to see
 _BINS = 24
@@ -56,7 +57,7 @@ def draw_strip(statuses: bytes, title: str) -> Markup:
         for status, found in zip(ITEM_STATUSES, pieces, strict=True)
         if found
     ]
-    width, height = min(max(len(cells), 1), COLUMNS), max(ceil(len(cells) / COLUMNS), 1)
+    width, height = min(max(len(cells), _LEAST_COLUMNS), COLUMNS), max(ceil(len(cells) / COLUMNS), 1)
     return picture(width, height, title, parts, class_="item-strip", stretch=True)
 
 
