@@ -20,8 +20,9 @@ from nightferry.aws.logs import Event
 from nightferry.aws.runs import outcomes, runs
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.verify import definitions
-from nightferry.backend import log_lines, state_history
+from nightferry.backend import log_lines
 from nightferry.backend.log_windows import LogLine
+from nightferry.backend.states import causes
 from nightferry.clock import get_clock
 from nightferry.contract import Naming, parse_arn_id, parse_repeat
 from nightferry.environments.aws_resources import AwsResources
@@ -117,9 +118,9 @@ def _read_response(operation: str) -> Callable[[bytes], Any]:
 
 
 def _read_history(events: Any) -> Any:
-    scoped = history.add_scopes(events)
+    scoped = history.ScopeReader().add(events)
     list(history.find_tasks(scoped))
-    return state_history.state_history(scoped), state_history.find_failed_step(scoped)
+    return causes.state_history(scoped), causes.find_failed_step(scoped)
 
 
 @cache
@@ -193,7 +194,7 @@ PARSERS = [
         )
         for (name, (_, _, body, _)), used in zip(
             OPERATIONS.items(),
-            ((runs,), (Event,), (history, state_history.state_history), (dead_letters.Queue._parse,)),
+            ((runs,), (Event,), (history, causes.state_history), (dead_letters.Queue._parse,)),
             strict=True,
         )
     ),
@@ -274,10 +275,10 @@ PARSERS = [
     ),
     Parser(
         "cause of a step",
-        from_text(state_history.explain_cause),
+        from_text(causes.explain_cause),
         _dumps(TASK),
         (),
-        (state_history.explain_cause,),
+        (causes.explain_cause,),
         Form.JSON,
     ),
     Parser(

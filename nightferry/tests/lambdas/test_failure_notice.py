@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from nightferry.backend import state_history
+from nightferry.backend.states import causes
 from nightferry.contract import format_replacement, was_replaced
 from nightferry.lambdas import failure_notice
 from nightferry.lambdas.failure_notice import UnknownEvent, handler
@@ -181,7 +181,7 @@ def test_subscribers_by_e_mail_receive_a_text(world: World, monkeypatch: pytest.
 def test_a_cause_is_explained_alike_here_and_on_aws(cause: Any, expected: str) -> None:
     """ECS's description of a task, as Step Functions documents the cause of ecs:runTask.sync."""
     assert failure_notice.explain_cause(json.dumps(cause)) == expected
-    assert state_history.explain_cause(json.dumps(cause)) == expected
+    assert causes.explain_cause(json.dumps(cause)) == expected
 
 
 def test_a_fixed_message_is_sent_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
