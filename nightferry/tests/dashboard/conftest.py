@@ -121,10 +121,10 @@ class _Servers:
     def __init__(self) -> None:
         self._running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
-    def serve(self, root: Path, *, actions: bool = True, batches: Batches | None = None) -> str:
+    def serve(self, root: Path, *, batches: Batches | None = None, **options: Any) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        site = make_site(root, actions=actions, port=port)
+        site = make_site(root, port=port, **options)
         site.batches = batches or site.batches
         server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from nightferry.backend import Unreachable
+from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.server import open_browser
 from nightferry.dashboard.site import Site
+from nightferry.local.backend import LocalBackend
 from nightferry.testing.tiers import LONG
 from tests.dashboard.dashboards import make_login
 from tests.dashboard.night import copy_night
 from tests.dashboard.test_pages import list_pages, list_samples
+from tests.local import toy
 
 WIDTHS = (360, 1280)
 THEMES = ("light", "dark")
@@ -70,18 +74,18 @@ _SMALL_TARGETS = """() => [...document.querySelectorAll(
     .map((one) => one.outerHTML.slice(0, 120))"""
 
 
-def test_pages_fit_a_phone_and_are_accessible(page: Any, night_site: Site) -> None:
-    """The long tier has all combinations. Without it, the pages take turns: axe needs half a second for each."""
+def find_problems(page: Any, urls: list[str], *, all_combinations: bool = LONG) -> list[str]:
+    """Return what axe and the window show on pages. Without all combinations of theme and width, the pages take turns.
+
+    axe needs half a second for a page.
+    """
     combinations = list(itertools.product(THEMES, WIDTHS))
     axe, problems = Axe(), []
-    messages: list[str] = []
-    page.on("console", lambda message: messages.append(f"{page.url}: {message.text}"))
-    page.on("pageerror", lambda error: messages.append(f"{page.url}: {error}"))
-    for number, url in enumerate(list_urls(night_site)):
+    for number, url in enumerate(urls):
         page.set_viewport_size({"width": 360, "height": 740})
         page.goto(f"{base(page)}/local{url}")
         problems += [f"{url}: {target} is too small" for target in page.evaluate(_SMALL_TARGETS)]
-        for theme, width in combinations if LONG else [combinations[number % len(combinations)]]:
+        for theme, width in combinations if all_combinations else [combinations[number % len(combinations)]]:
             page.emulate_media(color_scheme=theme)
             page.set_viewport_size({"width": width, "height": 740})
             found = axe.run(page, options=_RULES).response["violations"]
@@ -91,8 +95,44 @@ def test_pages_fit_a_phone_and_are_accessible(page: Any, night_site: Site) -> No
             page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
             if page.evaluate("document.documentElement.scrollWidth") > 360:
                 problems.append(f"{url} is wider than the window at {size}")
-    assert not problems, "\n".join(problems)
+    return problems
+
+
+def test_pages_fit_a_phone_and_are_accessible(page: Any, night_site: Site) -> None:
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: messages.append(f"{page.url}: {error}"))
+    assert find_problems(page, list_urls(night_site)) == []
     assert not messages, "scripts or styles were refused, or failed"
+
+
+class _Unreachable(LocalBackend):
+    """A backend whose place is not reached, as AWS without a network."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and callable(getattr(LocalBackend, name, None)):
+            raise Unreachable("ecs.us-east-1.amazonaws.com does not respond. Check the network, then try again.")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("state", ["empty", "read-only", "unreachable"])
+def test_other_states_fit_a_phone_and_are_accessible(
+    chromium: Any, serve: Callable[..., str], night: Path, tmp_path: Path, state: str
+) -> None:
+    """The long tier visits all pages of the navigation."""
+    root = toy.make_project(tmp_path / "an empty project") if state == "empty" else night
+    options: dict[str, Any] = {"read-only": {"actions": False}, "unreachable": {"backend": _Unreachable}}.get(state, {})
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(make_login(serve(root, **options)))
+    urls = [one.path for one in PAGES if one.name]
+    if state == "read-only":
+        urls += ["/tasks/hello/run", "/schedules/nightly/backfill", "/topics/failures/test"]
+    assert find_problems(page, urls if LONG else urls[::5]) == []
+    if state == "unreachable":
+        page.goto(f"{base(page)}/local/runs")
+        assert page.get_by_text("does not respond").is_visible()
+    context.close()
 
 
 def test_the_first_page_is_light(page: Any) -> None:
