@@ -70,6 +70,7 @@ def test_idle_connections_do_not_end_the_engine(project: Project, engine: subpro
         connection.close()
 
 
+@pytest.mark.long
 def test_without_file_descriptors_the_engine_reports_and_recovers(
     project: Project, engine: subprocess.Popen[bytes]
 ) -> None:

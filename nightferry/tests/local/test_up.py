@@ -41,7 +41,7 @@ SERVICE = """
 SERVER = ("python", "-m", "http.server", "--bind", "127.0.0.1", "${service:web.port}")
 catalog.service(CommandService("web", SERVER, "/"))
 """
-STOPS_CLEANLY = "trap 'echo cleanly; exit 143' TERM; echo begun; sleep 60 & wait"
+STOPS_CLEANLY = "trap 'echo cleanly; exit 143' TERM; sleep 60 & echo begun; wait"
 
 
 @dataclass
