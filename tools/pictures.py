@@ -25,8 +25,8 @@ OUT = ROOT / "docs" / "pictures"
 WIDTHS = {"phone": 360, "desktop": 1280}
 THEMES = ("light", "dark")
 EMPLOYERS = "100"
-MAX_HEIGHT = 2400  # of a picture
-QUALITY = 45  # of WebP
+MAX_HEIGHT = 1800  # of a picture
+QUALITY = 40  # of WebP
 NIGHTS: dict[str, list[list[str]]] = {
     "demo": [[], []],
     "failed-night": [[], ["--bad-share", "0.3"]],

@@ -77,8 +77,8 @@ _SMALL_TARGETS = """() => [...document.querySelectorAll(
 def find_problems(page: Any, urls: list[str], *, all_combinations: bool = LONG) -> list[str]:
     """Return what axe and the window show on pages.
 
-    axe needs half a second for a page. Without all combinations of theme and width, it reads every third page, and these
-    take turns.
+    axe needs half a second for a page. Without all combinations of theme and width, it reads every third page, and
+    these take turns.
     """
     combinations = list(itertools.product(THEMES, WIDTHS))
     axe, problems = Axe(), []
