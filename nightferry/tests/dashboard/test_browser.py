@@ -117,7 +117,10 @@ class _Unreachable(LocalBackend):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("state", ["empty", "read-only", "unreachable"])
+@pytest.mark.parametrize(
+    "state",
+    [pytest.param("empty", marks=pytest.mark.long), pytest.param("read-only", marks=pytest.mark.long), "unreachable"],
+)
 def test_other_states_fit_a_phone_and_are_accessible(
     chromium: Any, serve: Callable[..., str], night: Path, tmp_path: Path, state: str
 ) -> None:

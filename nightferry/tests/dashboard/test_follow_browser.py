@@ -121,6 +121,7 @@ def test_a_thousand_lines_per_second_are_followed(page: Any, writer: Writer) -> 
         print("tasks above 50 ms:", sorted(page.evaluate("tasks")))
 
 
+@pytest.mark.long
 def test_a_reader_of_earlier_lines_is_not_disturbed(page: Any, writer: Writer) -> None:
     writer.write(400)
     wait_for(page, 430)
@@ -138,6 +139,7 @@ def test_a_reader_of_earlier_lines_is_not_disturbed(page: Any, writer: Writer) -
     assert page.evaluate("seen") == list(range(1, 3431))
 
 
+@pytest.mark.long
 def test_an_interrupted_stream_continues(page: Any, writer: Writer) -> None:
     page.get_by_text("Following the log.").wait_for()
     page.context.set_offline(True)
