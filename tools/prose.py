@@ -80,6 +80,8 @@ def commented_texts(source: str, sign: str) -> Iterator[Text]:
 def texts(path: Path) -> Iterable[Text]:
     """Return the prose of a file; nothing if files of its kind have none."""
     kind = path.suffix or path.name
+    if kind == ".webp":
+        return []
     source = path.read_text(encoding="utf-8")
     if kind == ".py":
         return python_texts(source)
