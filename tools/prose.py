@@ -24,6 +24,7 @@ LIMIT = 0.5  # phrases per 1,000 words; procrastinate and chalice have 0.45 and 
 ROOT = Path(__file__).resolve().parent.parent
 MARKERS = Path(__file__).with_name("markers.txt")
 COMMENTED = {".toml", ".yml", ".yaml", ".sh", ".cfg", ".service", "Makefile", "Dockerfile"}
+KINDS = {".py", ".md", ".html", ".sql", *COMMENTED}  # of files with prose
 WORD = re.compile(r"[^\W\d_][\w'’-]*")
 
 Text = tuple[int, str]  # the line at which the text starts, and the text
@@ -78,9 +79,9 @@ def commented_texts(source: str, sign: str) -> Iterator[Text]:
 
 
 def texts(path: Path) -> Iterable[Text]:
-    """Return the prose of a file; nothing if files of its kind have none."""
+    """Return the prose of a file; nothing if files of its kind have none, such as pictures, which are not read."""
     kind = path.suffix or path.name
-    if kind == ".webp":
+    if kind not in KINDS:
         return []
     source = path.read_text(encoding="utf-8")
     if kind == ".py":
@@ -91,7 +92,7 @@ def texts(path: Path) -> Iterable[Text]:
         return [(1, re.sub(r"<[^>]*>", " ", source))]
     if kind == ".sql":
         return commented_texts(source, "--")
-    return commented_texts(source, "# ") if kind in COMMENTED else []
+    return commented_texts(source, "# ")
 
 
 def tracked(paths: list[str]) -> list[Path]:

@@ -24,7 +24,14 @@ from nightferry.testing.fuzzing import Parser, from_json, from_text
 
 _NOW = 1_790_000_000.0
 _TOKEN = "a-token-for-tests-with-many-characters"
-_LENGTHS = (view.View.text, view.View.search, view.View.choice, view.View.number, view.View.time, view.View.cursor)
+_QUERY_READERS = (
+    view.View.text,
+    view.View.search,
+    view.View.choice,
+    view.View.number,
+    view.View.time,
+    view.View.cursor,
+)
 
 
 class _Site:
@@ -64,7 +71,7 @@ PARSERS = [
             b"since=2026-11-01T01:30&q=%C3%A9&days=1&outcome=",
         ],
         (view.BadRequest,),
-        _LENGTHS,
+        _QUERY_READERS,
         words=(b"since=", b"before=", b"days=", b"outcome=", b"q=", b"2026-11-01T01:30:00-04:00", b"~"),
         weight=10,
     ),

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,7 +24,7 @@ from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
 from nightferry.dashboard.actions.rights import NotPermitted, TooManyActions
 from nightferry.dashboard.assets import read_asset, read_icon
 from nightferry.dashboard.gate import OPEN_PATHS, Gate, read_cookie
-from nightferry.dashboard.pages.preferences import ZONE_COOKIE
+from nightferry.dashboard.pages.preferences import ZONE_COOKIE, find_zone
 from nightferry.dashboard.rendering import Renderer
 from nightferry.dashboard.routes import PAGES, Page
 from nightferry.dashboard.site import Site
@@ -237,7 +237,4 @@ def _choose_age(request: Request) -> float | None:
 
 
 def _read_zone(request: Request, default: ZoneInfo) -> ZoneInfo:
-    try:
-        return ZoneInfo(read_cookie(request.headers, ZONE_COOKIE).strip('"') or default.key)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return default
+    return find_zone(read_cookie(request.headers, ZONE_COOKIE).strip('"')) or default

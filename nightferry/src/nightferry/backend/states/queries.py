@@ -31,7 +31,7 @@ class StateQueries(ABC):
         """Return the events at these positions of a history."""
 
     def _summarize_run(self, run: str, path: str, visit: int) -> MapSummary:
-        """Return the counts of a map run whose child executions have histories of their own."""
+        """Return the counts of a map run whose child executions have histories of their own, which only AWS has."""
         raise NotImplementedError
 
     def _list_run(self, run: str, path: str, visit: int) -> MapItems:

@@ -39,10 +39,10 @@ def _propose(view: View) -> Proposal:
         results = send_test_notice(
             view.site.project, view.environment, topic, f"It was sent from the dashboard by {consent.author}."
         )
-        told = "; ".join(f"{recipient}: {result}" for recipient, result in results.items())
+        outcomes = "; ".join(f"{recipient}: {result}" for recipient, result in results.items())
         if any(map(has_failed, results.values())):
-            raise NotDelivered(f"Test notice to {topic}: {told}")
-        return Done(f"Test notice to {topic}: {told or 'the topic has no recipients'}.", view.link("/activity"))
+            raise NotDelivered(f"Test notice to {topic}: {outcomes}")
+        return Done(f"Test notice to {topic}: {outcomes or 'the topic has no recipients'}.", view.link("/activity"))
 
     return Proposal("test-notice", topic, "Send the notice", lambda: _describe(view, topic), act)
 

@@ -1,4 +1,4 @@
-"""All object triggers: their last starts, and the number of starts that failed for good on AWS."""
+"""All object triggers: their last starts, and the number of starts that AWS gave up after its retries."""
 
 from __future__ import annotations
 
