@@ -134,6 +134,11 @@ def test_a_command_reports_the_missing_extra(clean: CleanEnvironment) -> None:
     assert "pip install 'nightferry[aws]'" in answer.stderr
 
 
+def test_commands_for_this_machine_need_no_extra(clean: CleanEnvironment) -> None:
+    modules = "nightferry.cli.run.redrive, nightferry.dashboard.server, nightferry.local.up"
+    run_checked(str(clean.python), "-c", f"import {modules}", cwd=clean.project)
+
+
 PARAMETER = "from nightferry.credentials import parameter; parameter('/a')"
 TOKEN = "from nightferry.credentials import database_token; database_token('host', 5432, 'user')"
 EXISTS = "from nightferry.storage import session; session().exists('s3://bucket/key')"

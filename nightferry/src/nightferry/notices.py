@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from nightferry.aws.notices import publish_test
 from nightferry.catalog.secret_users import format_set_command
 from nightferry.contract import Privacy
 from nightferry.environments.aws_resources import AwsResources
@@ -33,6 +32,8 @@ def send_test_notice(project: Project, environment: Environment, topic: str, sen
     subject = f"Test notice of {project.catalog.name} {environment.name}"
     message = f"This is a test of topic {topic}. Nothing has failed. {sender}"
     if environment.backend == "aws":
+        from nightferry.aws.notices import publish_test  # This machine needs no extra.
+
         return publish_test(AwsResources(project.catalog, environment), topic, subject, message)
     store = Store(project.state / "engine.sqlite")
     store.add_notification(f"test:{uuid.uuid4()}", topic, subject, message)

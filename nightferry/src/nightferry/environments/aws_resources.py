@@ -14,6 +14,9 @@ from nightferry.environments.aws_settings import AwsSettings, ExistingBucket
 from nightferry.environments.environment import Environment
 from nightferry.errors import EnvironmentFileError
 
+QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
+"""The short names of the dead-letter queues of a deployment, apart from those of notices to chats: TOPIC-CHAT."""
+
 
 @dataclass(frozen=True)
 class AwsResources:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from nightferry.aws.executions.dead_letters import QUEUES
 from nightferry.backend.queries import RunFilter
+from nightferry.environments.aws_resources import QUEUES
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend

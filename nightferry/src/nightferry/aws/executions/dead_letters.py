@@ -67,9 +67,6 @@ class DeadLetter:
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, IncompleteResponse)
 """The errors of reading a message in an unknown form."""
 
-QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
-"""The short names of the queues that a deployment may have, apart from those of notices to chats: TOPIC-CHAT."""
-
 
 def list_queue_names(resources: AwsResources) -> dict[str, str]:
     """Return the names of the queues that the deployment creates, by their short names."""

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from nightferry.audit.journal import ActionJournal
-from nightferry.aws.actions import read_author
-from nightferry.aws.executions.dead_letters import QUEUES, DeadLetter, NotStarted, Queue, Refused, list_queue_names
-from nightferry.aws.session import Aws
 from nightferry.backend.interface import Backend
 from nightferry.backend.request_checks import get_task
 from nightferry.backend.runs import TaskRun
@@ -21,7 +16,7 @@ from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.output import Terminal, echo, print_fields
 from nightferry.cli.terminal.running import follow_to_end
-from nightferry.environments.aws_resources import AwsResources
+from nightferry.environments.aws_resources import QUEUES, AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.presentation.inputs import format_inputs, redact_run
@@ -63,16 +58,11 @@ def redrive(
             )
         _redrive(project, env, target, _Options(dry_run, detach, as_json, reason, confirm))
         return
+    from nightferry.cli.run.redrive_queue import is_queue, redrive_queue  # This machine needs no extra.
+
     resources = AwsResources(project.catalog, environment)
-    names = list_queue_names(resources)
-    if target in names or target in names.values():
-        aws = Aws(resources.aws.region, resources.aws.account)
-        if dry_run:
-            _redrive_queue(resources, aws, target, dry_run=True, as_json=as_json)
-            return
-        recorder = make_recorder(project, ActionJournal(project.state, env), read_author(aws))
-        with recorder.record("retry-starts", target, reason) as outcome:
-            outcome.text = _redrive_queue(resources, aws, target, dry_run=False, as_json=as_json)
+    if is_queue(resources, target):
+        redrive_queue(project, resources, target, reason, dry_run=dry_run, as_json=as_json)
         return
     _redrive(project, env, target, _Options(dry_run, detach, as_json, reason, confirm))
 
@@ -150,48 +140,3 @@ def _redrive_execution(project: Project, backend: Backend, env: str, id: str, op
     console = Terminal()
     ended = follow_execution(backend, execution, console, env=env, seen=seen)
     report_end(backend, ended, console, env, notices)
-
-
-def _redrive_queue(resources: AwsResources, aws: Aws, name: str, *, dry_run: bool, as_json: bool) -> str:
-    """Retry or list the failed starts in a queue, and return the result in words. Exit with 1 if one fails again."""
-    queue = Queue.find(resources, aws, name)
-    results: list[dict[str, str]] = []
-    remaining: list[DeadLetter] = []
-    try:
-        for letter in queue.receive():
-            remaining.append(letter)
-            outcome = ""
-            if not dry_run:
-                try:
-                    outcome = letter.retry()
-                    queue.delete(letter)
-                    remaining.remove(letter)
-                except (NotStarted, Refused) as problem:
-                    outcome = f"not started: {problem}"
-            results.append({"id": letter.id, "what": letter.source, "why": letter.reason, "outcome": outcome})
-            if not as_json:
-                _print_result(letter, outcome)
-    finally:
-        # Letters are returned only after the last one was received, because returned letters are received again.
-        for letter in remaining:
-            queue.return_letter(letter)
-    failed = 0 if dry_run else len(remaining)
-    summary = f"{len(results) - failed} started and deleted, {failed} returned to the queue."
-    if as_json:
-        print_json(results)
-    elif not results:
-        echo("The queue has no dead letters.")
-    elif not dry_run:
-        echo(summary)
-    if failed:
-        raise typer.Exit(1)
-    return summary
-
-
-def _print_result(letter: DeadLetter, outcome: str) -> None:
-    sent = datetime.fromtimestamp(letter.sent_at_ms / 1000, UTC).astimezone()
-    echo(f"{sent:%Y-%m-%d %H:%M:%S}  {letter.source}")
-    if letter.reason:
-        echo(f"    reason: {letter.reason}")
-    if outcome:
-        echo(f"    → {outcome}")
