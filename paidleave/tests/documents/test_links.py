@@ -1,0 +1,73 @@
+"""Every link has a target, every page can be reached, and GitHub and the site show the pages alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.documents.repository import PAGES, ROOT, SITE, pages
+
+PICTURES = (".svg", ".webp")
+
+
+def find_dead_links(page: pages.Page) -> list[str]:
+    known = PAGES | {page.path: page}
+    dead = []
+    for link in page.links:
+        if link.path in known:
+            dead += [link.address] if link.anchor and link.anchor not in known[link.path].anchors else []
+        elif link.path and not (ROOT / link.path).exists():
+            dead.append(link.address)
+    return dead + [picture for picture in page.pictures if not (ROOT / picture).is_file()]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_link_has_a_target(path: str) -> None:
+    assert find_dead_links(PAGES[path]) == []
+
+
+def test_a_link_without_a_target_is_found() -> None:
+    page = pages.parse_page(
+        "docs/new.md",
+        "[a](glossary.md) [b](glossary.md#terms-that-nobody-uses) [c](gone.md) [d](https://example.org/) [e](#here)\n"
+        '\n# Here\n\n![f](demo.svg)\n![g](gone.svg) <img src="gone.webp">\n'
+        "\n`[h](code.md)`\n\n```\n[i](code.md)\n```\n",
+    )
+    assert find_dead_links(page) == [
+        "glossary.md#terms-that-nobody-uses",
+        "gone.md",
+        "docs/gone.svg",
+        "docs/gone.webp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("heading", "anchor"),
+    [
+        ("heading with a - dash", "heading-with-a---dash"),
+        ("heading with a period.txt", "heading-with-a-periodtxt"),
+        (
+            "`exchange.bind_headers(exchange, routing [, bindCallback])`",
+            "exchangebind_headersexchange-routing--bindcallback",
+        ),
+        ("apostrophe’s should be trimmed", "apostrophes-should-be-trimmed"),
+        ("*en–dash*", "endash"),
+        ("[I ♥ unicode](a.md)", "i--unicode"),
+    ],
+)
+def test_anchors_are_those_of_github(heading: str, anchor: str) -> None:
+    """The pairs were recorded on github.com by Flet/github-slugger (test/fixtures.json). The markup is
+    ours, and one heading is shorter.
+    """
+    assert [found.anchor for found in pages.parse_page("a.md", f"# {heading}\n").headings] == [anchor]
+
+
+def test_repeated_headings_have_numbered_anchors() -> None:
+    found = pages.parse_page("a.md", "# echo\n# echo\n# echo 1\n# echo-1\n# echo\n")  # from the same fixtures
+    assert [heading.anchor for heading in found.headings] == ["echo", "echo-1", "echo-1-1", "echo-1-2", "echo-2"]
+
+
+@pytest.mark.parametrize("path", SITE)
+def test_links_lead_only_to_pages_and_pictures(path: str) -> None:
+    """The site has nothing else."""
+    linked = {link.path for link in SITE[path].links if link.path}
+    assert [target for target in linked if target not in SITE and not target.endswith(PICTURES)] == []
