@@ -161,6 +161,18 @@ def test_an_alarm_is_readable() -> None:
     assert (silent.title, silent.link) == ("INSUFFICIENT_DATA: a", "")
 
 
+def test_an_alarm_links_to_its_place_in_the_runbook() -> None:
+    page = "https://docs.example.org/on-call/#task-failed"
+    alarm = ALARM | {"AlarmDescription": f"{ALARM['AlarmDescription']} Runbook: {page}"}
+    notice = read_notice("failures", None, json.dumps(alarm))
+    assert (notice.text, notice.runbook) == (ALARM["AlarmDescription"], page)
+    assert f"<{page}|Open the runbook> · <{notice.link}|" in render(notice, "slack")["blocks"][-1]["text"]["text"]
+    actions = render(notice, "teams")["attachments"][0]["content"]["actions"]
+    assert [action["url"] for action in actions] == [page, notice.link]
+    other = read_notice("failures", None, json.dumps(ALARM | {"AlarmDescription": "See. Runbook: javascript:alert(1)"}))
+    assert (other.text, other.runbook) == ("See. Runbook: javascript:alert(1)", "")
+
+
 @pytest.mark.parametrize("message", ["plain", "[1, 2]", '{"a": 1}', "{", "[" * 4000])
 def test_any_other_message_is_shown_as_it_is(message: str) -> None:
     assert read_notice("failures", None, message) == Notice("Notice of topic failures", text=message)

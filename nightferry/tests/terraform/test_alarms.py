@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize
 from nightferry.terraform.monitoring.overdue import compute_latest_notice
 from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
@@ -152,6 +153,29 @@ def test_the_description_of_an_overdue_alarm_has_its_delay(resources: Any) -> No
     assert "not succeeded for 29 hours. CloudWatch reports this up to 33 hours after" in alarm["alarm_description"]
     assert "for which ECS returned failures" in alarm["alarm_description"]
     assert len(alarm["alarm_description"]) <= 1024  # the limit of PutMetricAlarm
+
+
+def test_a_description_ends_with_the_place_in_the_runbook() -> None:
+    page = "https://docs.example.org/on-call/"
+    text = ENVIRONMENT.replace("[aws.alarms]", f'[aws.alarms]\nrunbook = "{page}"')
+    catalog = make_catalog()
+    alarms = json.loads(synthesize(catalog, make_environment(catalog, text))[f"{ROOT}/alarms.tf.json"])["resource"]
+    places = {}
+    for alarm in alarms["aws_cloudwatch_metric_alarm"].values():
+        assert len(alarm["alarm_description"]) <= 1024  # the limit of PutMetricAlarm
+        places[alarm["alarm_name"]] = alarm["alarm_description"].partition(f" Runbook: {page}#")[2]
+    assert places["example-test-report-failed"] == "task-failed"
+    assert places["example-test-failures-slack-dropped"] == "topic-chat-dropped"
+    assert places["example-test-on-table-lost"] == "trigger-lost"
+    assert places["example-test-schedules-dead-letters"] == "schedules-dead-letters"
+    assert all(places.values())
+
+
+@pytest.mark.parametrize("page", ["http://a.example", "https://a.example/#b", "https://a b", "on-call.md"])
+def test_a_runbook_is_an_address_without_a_fragment(page: str) -> None:
+    text = ENVIRONMENT.replace("[aws.alarms]", f'[aws.alarms]\nrunbook = "{page}"')
+    with pytest.raises(EnvironmentFileError, match=r"'aws\.alarms\.runbook'"):
+        make_environment(make_catalog(), text)
 
 
 def test_an_alarm_can_notify_a_declared_topic() -> None:

@@ -14,6 +14,7 @@ Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+$")]
 Policy = Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::(\d{12}|aws):policy/.+$")]
 AlarmTopic = Annotated[str, Field(pattern=r"^(arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:.+|[a-z][a-z0-9-]*)$")]
+RunbookPage = Annotated[str, Field(pattern=r"^https://[^\s#<>|\"'`]{1,200}$")]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 
 # CloudWatch Logs accepts only these retention times, in days (API reference, PutRetentionPolicy).
@@ -42,10 +43,15 @@ class ExistingBucket(_Table):
 
 
 class Alarms(_Table):
-    """The topics that receive alarms, by severity: the ARNs of existing topics, or names of the catalog's topics."""
+    """The runbook, and the topics for alarms by severity: ARNs of existing topics, or names of the catalog's."""
 
     high: AlarmTopic | None = Field(default=None, description="Topic that pages the on-call person.")
     low: AlarmTopic | None = Field(default=None, description="Topic that is read on the next working day.")
+    runbook: RunbookPage | None = Field(
+        default=None,
+        description="Address of the page that has a heading for each kind of alarm. Each alarm's description ends with "
+        "the address of its heading, such as https://docs.example.org/on-call/#task-failed.",
+    )
 
     @property
     def existing(self) -> list[str]:

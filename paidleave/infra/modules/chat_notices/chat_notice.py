@@ -100,6 +100,8 @@ class Notice:
     command: str = ""
     """The command that shows more."""
     link: str = ""
+    runbook: str = ""
+    """The place in the runbook that an alarm's description names at its end."""
     resolved: bool = False
     """True for an alarm that has ended."""
     alarm: str = ""
@@ -161,10 +163,14 @@ def _read_alarm(content: dict[str, Any], strict: bool | None) -> Notice:
         ("Since", str(content.get("StateChangeTime") or "")),
         ("Account", f"{content.get('AWSAccountId')}, {content.get('Region')}"),
     )
+    description, separator, runbook = str(content.get("AlarmDescription") or "").rpartition(" Runbook: ")
+    if not _check_link(runbook):
+        description, runbook = description + separator + runbook, ""
     return Notice(
         titles.get(state, f"{state}: {name}"),
         tuple((label, value) for label, value in facts if value),
-        mask(str(content.get("AlarmDescription") or ""), strict),
+        mask(description, strict),
+        runbook=runbook,
         link=_make_alarm_link(str(content.get("AlarmArn") or ""), name),
         resolved=state == "OK",
         alarm=name,
@@ -208,7 +214,7 @@ def render(notice: Notice, chat: str) -> dict[str, Any]:
 def render_text(notice: Notice) -> str:
     """Return the notice as plain text."""
     parts = [notice.title, "\n".join(f"{label}: {value}" for label, value in notice.facts), notice.text]
-    parts += [notice.command, notice.link]
+    parts += [notice.command, notice.runbook, notice.link]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -220,8 +226,8 @@ def _render_slack(notice: Notice) -> dict[str, Any]:
         sections.append(f"```\n{_escape_slack(notice.text, _MAX_TEXT, lines=True)}\n```")
     if notice.command:
         sections.append(f"`{_escape_slack(notice.command, _MAX_VALUE)}`")
-    if notice.link:
-        sections.append(f"<{notice.link.replace('&', '&amp;')}|Open the console>")
+    links = [f"<{url.replace('&', '&amp;')}|{title}>" for title, url in _list_links(notice)]
+    sections.append(" · ".join(links))
     title = _shorten(f"{'✅' if notice.resolved else '🔴'} {notice.title}", _MAX_TITLE)
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}
     return {
@@ -231,6 +237,11 @@ def _render_slack(notice: Notice) -> dict[str, Any]:
             *({"type": "section", "text": {"type": "mrkdwn", "text": text}} for text in sections if text),
         ],
     }
+
+
+def _list_links(notice: Notice) -> list[tuple[str, str]]:
+    links = ("Open the runbook", notice.runbook), ("Open the console", notice.link)
+    return [(title, url) for title, url in links if url]
 
 
 def _escape_slack(text: str, most: int, *, lines: bool = False) -> str:
@@ -264,8 +275,8 @@ def _render_teams(notice: Notice) -> dict[str, Any]:
         "msteams": {"width": "Full"},
         "body": body,
     }
-    if notice.link:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open the console", "url": notice.link}]
+    if links := _list_links(notice):
+        card["actions"] = [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links]
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
 

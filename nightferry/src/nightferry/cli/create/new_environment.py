@@ -49,6 +49,7 @@ _TABLES = """
 # [aws.alarms]
 # high = "arn:aws:sns:us-east-1:000000000000:pager"
 # low = "arn:aws:sns:us-east-1:000000000000:mail"
+# runbook = "https://docs.example.org/on-call/"  # the page with a heading for each kind of alarm
 
 # Network destinations of the tasks other than the database, and than port 443 unless https_anywhere = false.
 # Keys: one of cidr, security_group (that of the VPC endpoints) and prefix_list (that of S3); port, which is 443.

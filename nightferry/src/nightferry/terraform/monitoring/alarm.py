@@ -1,30 +1,40 @@
-"""One alarm, as all declarations have them: its defaults and whom it notifies."""
+"""One alarm, as all declarations have them: its name, its place in the runbook, its defaults and whom it notifies."""
 
 from __future__ import annotations
+
+import re
 
 from nightferry.catalog.declarations import Severity
 from nightferry.terraform.document import Block, Document
 from nightferry.terraform.names import Names
+
+_PLACEHOLDER = re.compile(r"^[A-Z]+(-[A-Z]+)*")
 
 
 def add_alarm(
     document: Document,
     names: Names,
     name: str,
-    alarm: str,
+    kind: str,
+    subject: str,
     description: str,
     severity: Severity,
     metric: Block,
     evaluation: Block | None = None,
 ) -> None:
-    """Add an alarm that notifies the topic of its severity. Without ``evaluation``, any value in 5 minutes alarms."""
+    """Add an alarm that notifies the topic of its severity. Without ``evaluation``, any value in 5 minutes alarms.
+
+    ``kind`` is its heading in a runbook. ``subject`` replaces the capitals in it: the alarm of the kind ``TASK-failed``
+    for the task ``load`` is ``load-failed``.
+    """
     topic = _find_topic(names, severity)
+    runbook = names.aws.alarms.runbook
     document.add_resource(
         "aws_cloudwatch_metric_alarm",
         name,
         {
-            "alarm_name": f"{names.prefix}-{alarm}",
-            "alarm_description": description,
+            "alarm_name": f"{names.prefix}-{_PLACEHOLDER.sub(subject, kind)}",
+            "alarm_description": f"{description} Runbook: {runbook}#{kind.lower()}" if runbook else description,
             **metric,
             **{
                 "statistic": "Sum",

@@ -50,7 +50,8 @@ def build(names: Names) -> Document:
                 document,
                 names,
                 f"workflow_{slug(name)}_{slug(problem.replace(' ', '-'))}",
-                f"{name}-{problem.replace(' ', '-')}",
+                f"WORKFLOW-{problem.replace(' ', '-')}",
+                name,
                 f"Workflow {name} {problem}. For the cause see its executions or log group "
                 f"/aws/vendedlogs/states/{names.prefix}.",
                 workflow.severity,
@@ -70,6 +71,7 @@ def build(names: Names) -> Document:
         _add_function_alarms(
             document,
             names,
+            "TOPIC-CHAT",
             f"{topic}-{chat}",
             f"{slug(topic)}_{chat}",
             f"A notice of topic {topic} was not delivered to {chat.capitalize()}",
@@ -80,6 +82,7 @@ def build(names: Names) -> Document:
             document,
             names,
             "failure-notices",
+            "failure-notices",
             "failure_notices",
             "The notice of a failed workflow was not published",
             "low",  # the workflow has an alarm of its own
@@ -87,7 +90,7 @@ def build(names: Names) -> Document:
     if retried := [task for task in names.catalog.tasks.values() if task.retry is not None]:
         severity: Severity = "high" if any(task.severity == "high" for task in retried) else "low"
         _add_function_alarms(
-            document, names, "retries", "task_retries", "A failed task was not started again", severity
+            document, names, "retries", "retries", "task_retries", "A failed task was not started again", severity
         )
     if names.aws.new_relic_forwarder is not None:
         add_alarm(
@@ -95,6 +98,7 @@ def build(names: Names) -> Document:
             names,
             "logs_dead_letters",
             "logs-dead-letters",
+            "",
             "Log lines were not delivered to New Relic. They are in CloudWatch Logs and in the queue "
             f"{names.prefix}-newrelic-forwarder-dead-letters. Replay them with nightferry redrive.",
             "low",
@@ -110,6 +114,7 @@ def build(names: Names) -> Document:
             names,
             "logs_dropped",
             "logs-dropped",
+            "",
             "Lambda could not pass log events to the forwarder or to its dead-letter queue. They are only in "
             "CloudWatch Logs.",
             "low",
@@ -124,14 +129,15 @@ def build(names: Names) -> Document:
 
 
 def _add_function_alarms(
-    document: Document, names: Names, name: str, module: str, problem: str, severity: Severity
+    document: Document, names: Names, kind: str, name: str, module: str, problem: str, severity: Severity
 ) -> None:
     """Add alarms for events that the function of a module could not process."""
     add_alarm(
         document,
         names,
         f"{slug(name)}_dead_letters",
-        f"{name}-dead-letters",
+        f"{kind}-dead-letters",
+        name,
         f"{problem}. The event is in the queue {names.prefix}-{name}-dead-letters. Process it with nightferry redrive "
         f"{name}.",
         severity,
@@ -146,7 +152,8 @@ def _add_function_alarms(
         document,
         names,
         f"{slug(name)}_dropped",
-        f"{name}-dropped",
+        f"{kind}-dropped",
+        name,
         f"{problem}, and Lambda could not send the event to the dead-letter queue. The function's log names the "
         "execution or task.",
         severity,

@@ -57,6 +57,7 @@ def add_schedule_alarms(document: Document, names: Names) -> None:
                 names,
                 f"schedules_{slug(problem)}",
                 f"schedules-{problem}",
+                "",
                 description,
                 find_highest_severity(names, grouped),
                 {
@@ -71,7 +72,8 @@ def add_schedule_alarms(document: Document, names: Names) -> None:
                 document,
                 names,
                 f"schedule_{slug(schedule.name)}_could_not_start",
-                f"{schedule.name}-could-not-start",
+                "SCHEDULE-could-not-start",
+                schedule.name,
                 f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The error is in a message of "
                 f"the queue {names.prefix}-schedules-dead-letters.",
                 _find_severity(names, schedule),
@@ -108,7 +110,8 @@ def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> 
         document,
         names,
         f"schedule_{slug(schedule.name)}_overdue",
-        f"{schedule.name}-overdue",
+        "SCHEDULE-overdue",
+        schedule.name,
         f"{schedule.target}, started by schedule {schedule.name}, has not succeeded for {hours} hours. CloudWatch "
         f"reports this up to {compute_latest_notice(hours)} hours after the last success. For a start for which ECS "
         "returned failures, such as missing capacity, this is the only alarm.",
@@ -132,7 +135,8 @@ def add_trigger_alarms(document: Document, names: Names, trigger: ObjectTrigger)
         document,
         names,
         f"trigger_{slug(trigger.name)}_dropped",
-        f"{trigger.name}-dropped",
+        "TRIGGER-dropped",
+        trigger.name,
         f"Lambda could not send a failed event of trigger {trigger.name} to the queue "
         f"{names.prefix}-triggers-dead-letters. The function's log names the object. Start {trigger.target} by hand.",
         _find_severity(names, trigger),
@@ -150,7 +154,8 @@ def _add_lost_alarm(document: Document, names: Names, kind: str, starter: Schedu
         document,
         names,
         f"{kind}_{slug(starter.name)}_lost",
-        f"{starter.name}-lost",
+        f"{kind.upper()}-lost",
+        starter.name,
         f"Rule {names.prefix}-{starter.name} could neither start {starter.target} nor send the failed start to the "
         f"queue {names.prefix}-{kind}s-dead-letters. Check the queue's policy, and start the target by hand.",
         _find_severity(names, starter),
@@ -169,6 +174,7 @@ def add_dead_letter_alarm(document: Document, names: Names, kind: str, severity:
         names,
         f"{kind}_dead_letters",
         f"{kind}-dead-letters",
+        "",
         f"A start failed permanently. The target and the error are in the messages of the queue "
         f"{names.prefix}-{kind}-dead-letters.",
         severity,

@@ -44,6 +44,7 @@ def add_task_alarms(document: Document, names: Names) -> None:
         names,
         "state_changes_lost",
         "state-changes-lost",
+        "",
         f"EventBridge could not write a state change of a task to log group {names.naming.event_group}. Without it, "
         "the alarms for failed tasks do not work. Check the resource policy of CloudWatch Logs.",
         "high",
@@ -58,7 +59,8 @@ def add_task_alarms(document: Document, names: Names) -> None:
             document,
             names,
             f"task_{slug(task.name)}_failed",
-            f"{task.name}-failed",
+            "TASK-failed",
+            task.name,
             f"Task {task.name} could not start, was ended by its host or for its memory, or ended with an exit code "
             f"other than {ExitCode.SUCCESS} ({ExitCode.TIME_LIMIT} means that it exceeded its time limit). No run "
             f"replaces it before its next start. For its log see group {names.log_group}, streams "
@@ -105,7 +107,8 @@ def _add_still_running_alarm(document: Document, names: Names, task: Task) -> No
         document,
         names,
         f"task_{slug(task.name)}_still_running",
-        f"{task.name}-still-running",
+        "TASK-still-running",
+        task.name,
         f"Task {task.name} has been running continuously for longer than its time limit of {task.time_limit}. "
         "Requires Container Insights on the cluster.",
         task.severity,
