@@ -73,11 +73,12 @@ def declare(site: Site) -> None:
         "orders",
         title="Order file",
         counts={"created": "good", "unmodified": "neutral", "rejected": "bad"},
-        reasons=[Reason("invalid date", "The <day> does not exist.", "Please correct the dates.")],
+        reasons=[Reason("invalid date", "The <day> does not exist.", "Please correct the dates.", "February <31>.")],
         records=RejectedRecords(
             "SELECT %(reference)s, %(after)s, %(limit)s", "database", "show --env {environment} {reference}"
         ),
         raw="cat rejected/{subject}.rej",
+        sender="the warehouse",
     )
 
 
@@ -144,7 +145,8 @@ def test_each_row_has_outcomes_that_add_up_and_links_to_as_many_records(client: 
             account = client.get(link.get("href").partition("#")[0] + "").text
             lines = follow_lines(client, link.get("href"))
             assert len(lines) == read_number(link.text) == len(set(lines))
-            assert "Message for the sender" in account
+            assert "Message for the warehouse" in account
+            assert "Example: February &lt;31&gt;." in account
         assert bool(links) == bool(row.xpath(".//li[@class='bad']"))
 
 
@@ -279,7 +281,7 @@ def test_a_failed_file_and_an_unknown_kind_are_shown(client: httpx.Client, backe
     assert "a.csv is empty. Send it again." in page.text_content()
     for report in backend.reports():
         text = read(client.get(f"/local/files/{report.id}")).text_content()
-        assert "Message for the sender" not in text
+        assert "Message for" not in text
 
 
 def test_the_share_is_compared_with_the_limit_and_the_usual_one(client: httpx.Client, backend: Backend) -> None:

@@ -52,6 +52,7 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "resources": (Sequence, "a list of ARNs"),
     "results": ((BucketPath, type(None)), 'Bucket("files") / "results"'),
     "scratch": (int, "a number of GiB"),
+    "sender": (str, 'a name, as in "the warehouse"'),
     "service": (Service, 'a service, as in PostgresService("database", "orders")'),
     "size": ((Size, type(None)), "Size(cpu=1024, memory=2048)"),
     "start": ((datetime, type(None)), "a datetime with a time zone"),

@@ -506,6 +506,7 @@ class Catalog:
         reasons: Iterable[Reason] = (),
         records: RejectedRecords | None = None,
         raw: str = "",
+        sender: str = "the sender",
     ) -> ReportKind:
         """Declare the reports that a job writes with ``run.report(name, …)``; see :class:`ReportKind`.
 
@@ -514,8 +515,10 @@ class Catalog:
         location = _locate_declaration()
         declaration = f"report '{name}'"
         reasons = tuple(reasons)
-        check_arguments(declaration, location, title=title, counts=counts, reasons=reasons, records=records, raw=raw)
-        kind = ReportKind(name, title, dict(counts), reasons, records, raw, location)
+        check_arguments(
+            declaration, location, title=title, counts=counts, reasons=reasons, records=records, raw=raw, sender=sender
+        )
+        kind = ReportKind(name, title, dict(counts), reasons, records, raw, location, sender)
         check_report(kind, self.services, declaration)
         return self._add(self.reports, "report", kind, location)
 

@@ -21,12 +21,14 @@ class Reason:
     """A reason for which a job rejects records, by the text that its reports have.
 
     ``meaning`` explains it to an analyst. ``request`` is the sentence for the sender of the file, with what to correct.
-    A text that continues after a blank, such as ``invalid length 12``, belongs to the reason ``invalid length``.
+    ``example`` describes one such record, without data of a real person. A text that continues after a blank, such as
+    ``invalid length 12``, belongs to the reason ``invalid length``.
     """
 
     text: str
     meaning: str
     request: str
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class RejectedRecords:
 class ReportKind:
     """The reports of one kind that a job writes with ``run.report``, one for each file or other subject.
 
-    ``raw`` is a command that reads the rejected records as they were received. It may contain ``{subject}``.
+    ``sender`` is the party that sends the subjects and corrects them, such as "the warehouse". ``raw`` is a command
+    that reads the rejected records as they were received. It may contain ``{subject}``.
     """
 
     name: str
@@ -61,6 +64,7 @@ class ReportKind:
     records: RejectedRecords | None
     raw: str
     declared_in: str
+    sender: str = "the sender"
 
     def find_reason(self, text: str) -> Reason | None:
         """Return the declared reason of a text, or None."""

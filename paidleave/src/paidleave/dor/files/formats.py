@@ -33,11 +33,12 @@ class FieldType(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record: its name, its width in characters and its type."""
+    """A field of a record: its name, its width in characters, its type, and its meaning for readers of a file."""
 
     name: str
     width: int
     type: FieldType = FieldType.TEXT
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,27 +125,32 @@ class Layout:
         return re.fullmatch(re.escape(self.prefix) + self.suffix_pattern, name) is not None
 
 
-_DATE, _DATETIME, _BOOL = FieldType.DATE, FieldType.DATETIME, FieldType.BOOL
+_TEXT, _DATE, _DATETIME, _BOOL = FieldType.TEXT, FieldType.DATE, FieldType.DATETIME, FieldType.BOOL
 _AMOUNT, _OPTIONAL_AMOUNT = FieldType.AMOUNT, FieldType.OPTIONAL_AMOUNT
 
 EMPLOYER = Format(
     "employer",
     None,
     (
-        Field("account_key", 11),
-        Field("employer_name", 255),
-        Field("fein", 14),
-        Field("address_street", 255),
-        Field("address_city", 30),
-        Field("address_state", 2),
-        Field("address_zip", 9),
-        Field("address_country", 3),
-        Field("employer_dba", 255),
-        Field("family_exemption", 1, _BOOL),
-        Field("medical_exemption", 1, _BOOL),
-        Field("exemption_commence_date", 8, _DATE),
-        Field("exemption_cease_date", 8, _DATE),
-        Field("updated_date", 14, _DATETIME),
+        Field("account_key", 11, _TEXT, "DOR's account of the employer, in digits, by which wages find their employer"),
+        Field("employer_name", 255, _TEXT, "legal name"),
+        Field("fein", 14, _TEXT, "employer identification number, nine digits"),
+        Field("address_street", 255, _TEXT, "street"),
+        Field("address_city", 30, _TEXT, "city, can be blank"),
+        Field("address_state", 2, _TEXT, "code of the U.S. state, or of a region abroad"),
+        Field("address_zip", 9, _TEXT, "ZIP code without a dash, or a postal code abroad"),
+        Field("address_country", 3, _TEXT, "country, in the three letters of ISO 3166"),
+        Field("employer_dba", 255, _TEXT, "name under which the employer does business, can be blank"),
+        Field("family_exemption", 1, _BOOL, "exemption for family leave, because of a private plan"),
+        Field("medical_exemption", 1, _BOOL, "exemption for medical leave, because of a private plan"),
+        Field("exemption_commence_date", 8, _DATE, "first day of the exemption, 99991231 without one"),
+        Field("exemption_cease_date", 8, _DATE, "last day of the exemption, 99991231 without one"),
+        Field(
+            "updated_date",
+            14,
+            _DATETIME,
+            "time of the last change at DOR; an older change than the stored one is not applied",
+        ),
     ),
 )
 """An employer. The exemption dates are 9999-12-31 if the employer is not exempt."""
@@ -153,16 +159,21 @@ WAGE_A = Format(
     "employer quarter",
     "A",
     (
-        Field("record_type", 1),
-        Field("account_key", 11),
-        Field("filing_period", 8, _DATE),
-        Field("employer_name", 255),
-        Field("employer_fein", 14),
-        Field("amended_flag", 1, _BOOL),
-        Field("pfm_account_id", 14),
-        Field("total_pfml_contribution", 20, _AMOUNT),
-        Field("received_date", 8, _DATE),
-        Field("updated_date", 14, _DATETIME),
+        Field("record_type", 1, _TEXT, "the letter of the record"),
+        Field("account_key", 11, _TEXT, "DOR's account of the employer, in digits, by which wages find their employer"),
+        Field("filing_period", 8, _DATE, "last day of the quarter"),
+        Field("employer_name", 255, _TEXT, "not stored: the employer file has the name"),
+        Field("employer_fein", 14, _TEXT, "not stored: the account key names the employer"),
+        Field("amended_flag", 1, _BOOL, "not stored"),
+        Field("pfm_account_id", 14, _TEXT, "the employer's account for paid leave at DOR"),
+        Field("total_pfml_contribution", 20, _AMOUNT, "contributions of the employer in the quarter"),
+        Field("received_date", 8, _DATE, "day on which DOR received the filing"),
+        Field(
+            "updated_date",
+            14,
+            _DATETIME,
+            "time of the last change at DOR; an older change than the stored one is not applied",
+        ),
     ),
 )
 """An employer's contributions in one quarter; ``filing_period`` is the last day of the quarter."""
@@ -171,20 +182,20 @@ WAGE_B = Format(
     "employee quarter",
     "B",
     (
-        Field("record_type", 1),
-        Field("account_key", 11),
-        Field("filing_period", 8, _DATE),
-        Field("employee_first_name", 255),
-        Field("employee_last_name", 255),
-        Field("employee_ssn", 9),
-        Field("independent_contractor", 1, _BOOL),
-        Field("opt_in", 1, _BOOL),
-        Field("employee_ytd_wages", 20, _AMOUNT),
-        Field("employee_qtr_wages", 20, _AMOUNT),
-        Field("employee_medical", 20, _AMOUNT),
-        Field("employer_medical", 20, _AMOUNT),
-        Field("employee_family", 20, _AMOUNT),
-        Field("employer_family", 20, _AMOUNT),
+        Field("record_type", 1, _TEXT, "the letter of the record"),
+        Field("account_key", 11, _TEXT, "DOR's account of the employer, in digits, by which wages find their employer"),
+        Field("filing_period", 8, _DATE, "last day of the quarter"),
+        Field("employee_first_name", 255, _TEXT, "first name; _ stands for a blank"),
+        Field("employee_last_name", 255, _TEXT, "last name; _ stands for a blank"),
+        Field("employee_ssn", 9, _TEXT, "social security number, or an ITIN, which begins with 9; nine digits"),
+        Field("independent_contractor", 1, _BOOL, "person is an independent contractor"),
+        Field("opt_in", 1, _BOOL, "person has opted in"),
+        Field("employee_ytd_wages", 20, _AMOUNT, "wages since the start of the year"),
+        Field("employee_qtr_wages", 20, _AMOUNT, "wages of the quarter"),
+        Field("employee_medical", 20, _AMOUNT, "medical leave contribution that the employee paid"),
+        Field("employer_medical", 20, _AMOUNT, "medical leave contribution that the employer paid"),
+        Field("employee_family", 20, _AMOUNT, "family leave contribution that the employee paid"),
+        Field("employer_family", 20, _AMOUNT, "family leave contribution that the employer paid"),
     ),
 )
 """An employee's wages and contributions with one employer in one quarter."""
@@ -193,12 +204,12 @@ RESPONSE_A = Format(
     "response employer quarter",
     "A",
     (
-        Field("record_type", 1),
-        Field("employer_id_type", 10),
-        Field("employer_id", 14),
-        Field("quarter", 8, _DATE),
-        Field("employer_name", 255),
-        Field("employee_wages", 20, _OPTIONAL_AMOUNT),
+        Field("record_type", 1, _TEXT, "the letter of the record"),
+        Field("employer_id_type", 10, _TEXT, "nominally FEIN; not checked"),
+        Field("employer_id", 14, _TEXT, "employer identification number, nine digits"),
+        Field("quarter", 8, _DATE, "last day of the quarter"),
+        Field("employer_name", 255, _TEXT, "name of a new employer, also as the name under which it does business"),
+        Field("employee_wages", 20, _OPTIONAL_AMOUNT, "not stored"),
     ),
 )
 """An employer quarter in a response or exempt file. The B records that follow belong to it.
@@ -210,12 +221,12 @@ RESPONSE_B = Format(
     "response employee quarter",
     "B",
     (
-        Field("record_type", 1),
-        Field("id_type", 10),
-        Field("id", 9),
-        Field("first_name", 255),
-        Field("last_name", 255),
-        Field("quarter_wages", 20, _OPTIONAL_AMOUNT),
+        Field("record_type", 1, _TEXT, "the letter of the record"),
+        Field("id_type", 10, _TEXT, "nominally SSN; not checked"),
+        Field("id", 9, _TEXT, "social security number or ITIN, nine digits"),
+        Field("first_name", 255, _TEXT, "first name; _ stands for a blank"),
+        Field("last_name", 255, _TEXT, "last name; _ stands for a blank"),
+        Field("quarter_wages", 20, _OPTIONAL_AMOUNT, "wages of the quarter"),
     ),
 )
 """An employee's wages in the employer quarter of the last A record before it."""
@@ -223,7 +234,11 @@ RESPONSE_B = Format(
 SUBMISSION = Format(
     "submission",
     None,
-    (Field("id_type", 10), Field("fein", 14), Field("first_requested_quarter", 8, _DATE)),
+    (
+        Field("id_type", 10, _TEXT, "FEIN"),
+        Field("fein", 14, _TEXT, "employer identification number, nine digits"),
+        Field("first_requested_quarter", 8, _DATE, "last day of the first quarter that DOR is asked for"),
+    ),
 )
 """An employer returning to the state plan, as sent to DOR."""
 

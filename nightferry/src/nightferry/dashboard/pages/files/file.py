@@ -78,6 +78,7 @@ def show(view: View) -> Response:
         groups=groups,
         unexplained=account.rejected - sum(group.count for group in groups),
         request=write_request(report, kind, account) if account.rejected else "",
+        sender=kind.sender if kind else "the sender",
         lines=lines,
         trend=trend,
         trend_picture=draw_reason_trend(trend),
