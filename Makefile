@@ -30,7 +30,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -72,8 +72,11 @@ style: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python tools/prose.py
 
-bench: $(VENV)/.dev gpg ## measure performance relative to peers and limits in the same run
+bench: $(VENV)/.dev gpg ## measure performance relative to peers and limits in the same run, and store the figures
 	@$(BIN)/python -m benchmarks
+
+bench-compare: $(VENV)/.dev ## show the change between two runs of make bench: A=build/benchmarks/… B=build/benchmarks/…
+	@$(BIN)/python -m benchmarks.compare "$(A)" "$(B)"
 
 golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, and show the changes
 	@cd paidleave && for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \

@@ -1,12 +1,19 @@
-"""``make bench``: run every benchmark in a separate process, so that the peak memory of each is measured separately."""
+"""``make bench``: run every benchmark in a separate process, so that the peak memory of each is measured separately.
+
+At the end, it prints one table of all figures and writes them with the machine and the versions to a file of JSON.
+"""
 
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+
+from benchmarks.judge import RECORD
+from benchmarks.results import collect, describe_machine, format_table
 
 BENCHMARKS = {
     "dor_generate": "DOR files: generation",
@@ -29,17 +36,25 @@ def main() -> int:
     if unknown := [name for name in chosen if name not in BENCHMARKS]:
         print(f"Unknown benchmark: {', '.join(unknown)}. Available: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
-    )
-    failed = []
-    for name in chosen:
-        print(f"\n── {BENCHMARKS[name]} (benchmarks/{name}.py) ──", flush=True)
-        started = time.monotonic()
-        command = [sys.executable, "-m", f"benchmarks.{name}"]
-        if subprocess.run(command, env={**os.environ, "PYTHONPATH": "nightferry"}).returncode != 0:
-            failed.append(name)
-        print(f"   took {time.monotonic() - started:.0f} s", flush=True)
+    print(", ".join(describe_machine().values()))
+    failed: list[str] = []
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as folder:
+        records = {name: Path(folder) / name for name in chosen}
+        for name in chosen:
+            print(f"\n── {BENCHMARKS[name]} (benchmarks/{name}.py) ──", flush=True)
+            started = time.monotonic()
+            command = [sys.executable, "-m", f"benchmarks.{name}"]
+            environment = {**os.environ, "PYTHONPATH": "nightferry", RECORD: str(records[name])}
+            if subprocess.run(command, env=environment).returncode != 0:
+                failed.append(name)
+            seconds[name] = time.monotonic() - started
+            print(f"   took {seconds[name]:.0f} s", flush=True)
+        results = collect(records, seconds)
+    print(f"\nAll figures, measured in {sum(seconds.values()):.0f} s")
+    for line in format_table(results.figures):
+        print(line)
+    print(f"Written to {results.write()}")
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

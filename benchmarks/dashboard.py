@@ -30,6 +30,7 @@ import httpx
 import psutil
 
 from benchmarks.dashboard_store import EXECUTION, EXECUTIONS, LINES, LONG_LOG, LONG_RUN, RECENT_RUN, RUNS, make_project
+from benchmarks.judge import Limit, judge
 from nightferry.dashboard.access import read_token
 from nightferry.dashboard.assets import read_asset
 from nightferry.dashboard.server import make_engine_login
@@ -54,25 +55,6 @@ PAGES = {
 }
 
 
-@dataclass
-class Goal:
-    """One row of the table."""
-
-    name: str
-    limit: float
-    measured: float
-    unit: str
-
-    @property
-    def met(self) -> bool:
-        """Return True if the limit is kept."""
-        return self.measured <= self.limit
-
-    def __str__(self) -> str:
-        mark = "ok" if self.met else "MISSED"
-        return f"{self.name:58} {self.limit:10,.5g} {self.measured:10,.4g} {self.unit:6} {mark}"
-
-
 def main() -> None:
     """Print the table of goals. Exit with 1 if one is missed."""
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
@@ -86,11 +68,7 @@ def main() -> None:
         with _serve(project) as engine:
             goals = [*_measure_pages(engine), *_measure_logs(engine), *_weigh(engine), *_disturb(engine)]
             goals += _measure_memory(engine)
-    print(f"{'goal':58} {'limit':>10} {'measured':>10}")
-    for goal in goals:
-        print(goal)
-    if missed := [goal.name for goal in goals if not goal.met]:
-        raise SystemExit(f"Missed: {'; '.join(missed)}.")
+    judge(*goals)
 
 
 @dataclass
@@ -153,9 +131,9 @@ class _Times:
         """Return the time that 95 percent of the requests keep."""
         return self.seconds[int(len(self.seconds) * 0.95)]
 
-    def judge(self, name: str, limit: float) -> Goal:
+    def judge(self, name: str, limit: float) -> Limit:
         """Return the goal for the 95th percentile; ``limit`` is in seconds."""
-        return Goal(f"p95 of {name}", limit * self.slowdown * 1000, self.p95 * 1000, "ms")
+        return Limit(f"p95 of {name}", self.p95 * 1000, limit * self.slowdown * 1000, "ms")
 
 
 def _measure_slowdown() -> float:
@@ -183,7 +161,7 @@ def _time(engine: _Engine, path: str, samples: int) -> _Times:
     return _Times(sorted(times), used, statistics.mean(slowdowns))
 
 
-def _measure_pages(engine: _Engine) -> Iterator[Goal]:
+def _measure_pages(engine: _Engine) -> Iterator[Limit]:
     empty = _time(engine, EMPTY_PAGE, SAMPLES)
     _report("an empty page", empty, empty)
     for name, path in PAGES.items():
@@ -199,25 +177,25 @@ def _report(name: str, times: _Times, empty: _Times) -> None:
     )
 
 
-def _measure_logs(engine: _Engine) -> Iterator[Goal]:
+def _measure_logs(engine: _Engine) -> Iterator[Limit]:
     few = max(10, SAMPLES // 10)
     log = f"/local/runs/{LONG_RUN}/log"
     yield _time(engine, log, few).judge(f"the last lines of {LONG_LOG:,}", 0.2)
     yield _time(engine, f"{log}?q=Row+99000", few).judge(f"a search in {LONG_LOG:,} lines", 1)
-    yield Goal(f"page of a log of {LONG_LOG:,} lines, raw", 150, len(engine.client.get(log).content) / 1000, "kB")
+    yield Limit(f"page of a log of {LONG_LOG:,} lines, raw", len(engine.client.get(log).content) / 1000, 150, "kB")
 
 
-def _weigh(engine: _Engine) -> Iterator[Goal]:
+def _weigh(engine: _Engine) -> Iterator[Limit]:
     css, script = (gzip.compress(read_asset(kind).content, 5) for kind in ("css", "js"))
     page = gzip.compress(engine.client.get("/local/").content, 5)
-    yield Goal(
-        "first view, compressed: HTML, CSS and JavaScript", 60, (len(page) + len(css) + len(script)) / 1000, "kB"
+    yield Limit(
+        "first view, compressed: HTML, CSS and JavaScript", (len(page) + len(css) + len(script)) / 1000, 60, "kB"
     )
-    yield Goal("JavaScript, compressed", 15, len(script) / 1000, "kB")
-    yield Goal("lines of JavaScript", 600, read_asset("js").content.count(b"\n"), "lines")
+    yield Limit("JavaScript, compressed", len(script) / 1000, 15, "kB")
+    yield Limit("lines of JavaScript", read_asset("js").content.count(b"\n"), 600, "lines")
 
 
-def _disturb(engine: _Engine) -> Iterator[Goal]:
+def _disturb(engine: _Engine) -> Iterator[Limit]:
     """Request pages at a steady rate, during which schedules fire each minute."""
     paths = list(PAGES.values())
     lateness, sent, behind = 0.0, 0, 0.0
@@ -233,20 +211,20 @@ def _disturb(engine: _Engine) -> Iterator[Goal]:
             late = engine.read_metric("nightferry_scheduler_lateness_seconds")
             lateness = max(lateness, late, engine.read_metric("nightferry_scheduler_lag_seconds"))
     print(f"{sent} requests in {elapsed:.0f} s, at most {behind:.2f} s behind {LOAD_PER_SECOND} requests/s")
-    yield Goal(f"lateness of starts under {LOAD_PER_SECOND} requests/s", 1, lateness, "s")
+    yield Limit(f"lateness of starts under {LOAD_PER_SECOND} requests/s", lateness, 1, "s")
     problems = json.loads(engine.client.get("/health").text)["problems"]
-    yield Goal("problems of /health after it", 0, len(problems), "")
+    yield Limit("problems of /health after it", len(problems), 0, "")
 
 
-def _measure_memory(engine: _Engine) -> Iterator[Goal]:
+def _measure_memory(engine: _Engine) -> Iterator[Limit]:
     """Request many pages over many executions, and compare the memory of the engine before and after."""
     before = engine.read_metric("nightferry_engine_memory_bytes")
     for number in range(MEMORY_REQUESTS):
         execution = EXECUTIONS - 1 - number % MEMORY_EXECUTIONS
         engine.client.get(f"/local/executions/w{execution % 4}-{execution:08}")
     grown = (engine.read_metric("nightferry_engine_memory_bytes") - before) / 1e6
-    yield Goal(
-        f"more memory after {MEMORY_REQUESTS:,} requests over {MEMORY_EXECUTIONS:,} executions", 150, grown, "MB"
+    yield Limit(
+        f"more memory after {MEMORY_REQUESTS:,} requests over {MEMORY_EXECUTIONS:,} executions", grown, 150, "MB"
     )
 
 

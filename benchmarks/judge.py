@@ -1,8 +1,14 @@
-"""Compare figures with their limits: a ratio has a minimum, and an amount has a maximum."""
+"""Compare figures with their limits, and record them: a ratio has a minimum, and an amount has a maximum."""
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
+
+RECORD = "NIGHTFERRY_BENCHMARK_RECORD"
+"""The variable with the path of a file, to which :func:`judge` appends each figure as a line of JSON."""
 
 
 @dataclass(frozen=True)
@@ -13,8 +19,11 @@ class Ratio:
     value: float
     minimum: float
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.value:.2f} (at least {self.minimum:g})"
+    unit = ""
+
+    @property
+    def target(self) -> str:
+        return f"at least {self.minimum:g}"
 
     @property
     def missed(self) -> bool:
@@ -30,17 +39,35 @@ class Limit:
     maximum: float
     unit: str
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.value:.3g} {self.unit} (at most {self.maximum:g})"
+    @property
+    def target(self) -> str:
+        return f"at most {self.maximum:.4g}"
 
     @property
     def missed(self) -> bool:
         return self.value > self.maximum
 
 
+def format_figure(name: str, value: float, unit: str, target: str, missed: bool) -> str:
+    """Return a line of the table of figures."""
+    return f"{name:62} {value:10,.4g} {unit:8} {target:>16}  {'MISSED' if missed else 'ok'}"
+
+
 def judge(*figures: Ratio | Limit) -> None:
-    """Print each figure. Exit with 1 if a figure misses its limit."""
+    """Print each figure, and record it if :data:`RECORD` is set. Exit with 1 if a figure misses its limit."""
+    record = os.environ.get(RECORD)
     for figure in figures:
-        print(figure)
+        print(format_figure(figure.name, figure.value, figure.unit, figure.target, figure.missed))
+        if record:
+            fields = {
+                "name": figure.name,
+                "value": figure.value,
+                "unit": figure.unit,
+                "target": figure.target,
+                "missed": figure.missed,
+                "better": "more" if isinstance(figure, Ratio) else "less",
+            }
+            with Path(record).open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(fields) + "\n")
     if missed := [figure.name for figure in figures if figure.missed]:
         raise SystemExit(f"Missed: {'; '.join(missed)}.")
