@@ -50,7 +50,7 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
 	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
-test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd chromium buildah $(ACTIONLINT) $(PYRIGHT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
+test-long: $(VENV)/.dev $(AWS)/.installed $(DOCS)/.installed gpg sshd chromium buildah $(ACTIONLINT) $(PYRIGHT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
@@ -122,7 +122,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) build .cache $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) build $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \

@@ -1,4 +1,4 @@
-"""The pages of the repository, read by the tool that builds their site."""
+"""The pages of the repository, read by the tools that build their site."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 sys.path.append(str(ROOT))
 
-from tools import pages  # noqa: E402
+from tools import docs, pages  # noqa: E402
 
 PAGES = pages.find_pages()
 SITE = pages.published(PAGES)
 """The pages of the site."""
+
+__all__ = ["PAGES", "ROOT", "SITE", "docs", "pages"]
