@@ -30,7 +30,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures reference
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,10 @@ golden: $(VENV)/.runtime ## write infra/ from the catalog and the environments, 
 		name=$$(basename "$$env" .toml) && ../$(BIN)/nightferry synth --env "$$name" --out infra || exit 1; \
 	done
 	@git --no-pager diff --stat -- paidleave/infra
+
+reference: $(VENV)/.dev ## write the reference pages from the code, and show the changes
+	@$(BIN)/python -m tools.reference
+	@git --no-pager diff --stat -- '*.md'
 
 pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard from the demo and a failed night
 	@$(BIN)/python tools/pictures.py

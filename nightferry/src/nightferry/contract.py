@@ -140,7 +140,8 @@ STATE_VARIABLE = "NIGHTFERRY_STATE"
 """The state directory of the local engine. The engine's processes read it; it is not set in a task's container."""
 
 Overlap = Literal["allow", "skip", "queue", "replace"]
-"""The effect of a start while an earlier one is running: run concurrently, do nothing, wait for it, or replace it."""
+"""The effect of a start while an earlier one is running: ``allow`` runs concurrently, ``skip`` does nothing, ``queue``
+waits for it, ``replace`` stops it."""
 
 _REPLACED = "Replaced by execution "
 
@@ -240,16 +241,27 @@ class ExitCode(IntEnum):
     """The exit codes of jobs and of Nightferry's commands."""
 
     SUCCESS = 0
+    """Success, or a start outside a workflow that was skipped because another run holds the lease."""
     FAILURE = 1
-    BAD_SETTINGS = 2  # settings, arguments or declarations are invalid
+    """Failure, for example because of a file that is not valid."""
+    BAD_SETTINGS = 2
+    """Settings, arguments or declarations are not valid. The message names each of them."""
     SKIPPED_IN_WORKFLOW = 75  # EX_TEMPFAIL of sysexits.h: try again later
+    """A start in a workflow was skipped because of the overlap policy, which is a failure there."""
     TIME_LIMIT = 124  # the code of timeout(1) in the GNU coreutils
-    NOT_STARTED = 125  # the run never started
-    REFUSED = 126  # AWS refused the call or was unreachable
-    INTERRUPTED = 130  # 128 + SIGINT: the command stopped watching the run
+    """The job was stopped because it reached its time limit."""
+    NOT_STARTED = 125
+    """The run did not start, or ended without an exit code. Only commands report it."""
+    REFUSED = 126
+    """AWS refused a call or was unreachable. Only commands report it."""
+    INTERRUPTED = 130  # 128 + SIGINT
+    """Ctrl-C ended the command. The run that it followed continues on AWS, or in the engine."""
     KILLED = 137  # 128 + SIGKILL
-    BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of the output closed the pipe
+    """The job was killed, because of its memory or because it did not stop in time."""
+    BROKEN_PIPE = 141  # 128 + SIGPIPE
+    """The reader of a command's output, such as ``head``, closed the pipe."""
     STOPPED = 143  # 128 + SIGTERM
+    """The job was stopped: by a person, by a newer start that replaced it, or with its host."""
 
 
 # ── ECS ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -345,12 +357,22 @@ class LogEvent(StrEnum):
     """
 
     ENDED = "ended"
+    """The job has ended: ``exit_code``, ``duration_seconds``, ``cpu_seconds``, ``children_cpu_seconds`` and
+    ``peak_memory_bytes``."""
     KILLED = "killed"
+    """The process of the job was killed: ``exit_code``."""
     PROGRESS = "progress"
+    """The progress of a step: ``step``, ``done``, ``total``, ``unit``, and ``ended`` in its last line."""
     REPORT = "report"
+    """The outcome of every record of a file: ``kind``, ``subject``, ``total``, ``counts``, ``reasons``, ``failed``,
+    ``note`` and ``limit``."""
     RESULT = "result"
+    """The object that ``main`` returned: ``result``."""
     SKIPPED = "skipped"
+    """The start was skipped because another run holds the lease."""
     STARTED = "started"
+    """The job starts: ``command``, ``arguments``, ``python``, ``pid``, ``cpus``, ``time_limit_seconds`` and
+    ``overlap``."""
 
 
 # ── Names on AWS ──────────────────────────────────────────────────────────────────────────────────────────────

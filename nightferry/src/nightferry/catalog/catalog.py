@@ -79,11 +79,20 @@ _TASK_NAME_LIMIT = 60  # a task definition's family may have 255 characters
 class Catalog:
     """All declarations of one application.
 
-    ``env`` and ``secrets`` are added to every task, even if its settings class does not declare them. ``leases`` is the
-    folder for the leases of tasks without a database, and ``results`` the folder for the results that later steps of a
-    workflow read. With ``console_scripts``, a task with ``main`` runs the console
-    script with the task's name, which the application's distribution must declare. ``privacy`` is what the output of
-    the jobs must not show: secrets, or with STRICT also personal data and the messages of exceptions.
+    Args:
+        name: the application's name, with which the names of all its resources on AWS start. At most 40 lowercase
+            letters, digits and single dashes.
+        image: the container image that all tasks share.
+        env: variables that every task receives, even if its settings class does not declare them.
+        secrets: secrets that every task receives, by variable, even if its settings class does not declare them.
+        leases: the folder for the leases of tasks without a database. It is required if such a task has an overlap
+            policy other than ``allow``.
+        results: the folder for the results that later steps of a workflow read. It is required if a workflow uses
+            ``Output``.
+        console_scripts: if True, a task with ``main`` runs the console script with the task's name, which the
+            application's distribution must declare. Otherwise it runs ``python -m nightferry.job MAIN``.
+        privacy: what the output of the jobs must not show: secrets, or with ``STRICT`` also personal data and the
+            messages of exceptions.
     """
 
     def __init__(
@@ -126,28 +135,53 @@ class Catalog:
         self._register_settings((env or {}).values())
 
     def bucket(self, name: str) -> Bucket:
-        """Declare an existing bucket by its name without prefix and environment."""
+        """Declare an existing bucket, which is a folder on the local backend.
+
+        Args:
+            name: the bucket's name without prefix and environment. Each environment on AWS adds them, or names the
+                bucket in ``[aws.buckets.NAME]``.
+        """
         return self._add(self.buckets, "bucket", Bucket(name), _locate_declaration())
 
     def topic(self, name: str) -> Topic:
-        """Declare a topic for notifications."""
+        """Declare a topic for notifications, which the deployment creates.
+
+        Args:
+            name: the topic's name without application and environment.
+        """
         return self._add(self.topics, "topic", Topic(name), _locate_declaration())
 
     def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
-        """Declare a role of another account."""
+        """Declare a role of another AWS account, which tasks with its grant may assume.
+
+        Args:
+            name: the role's name in declarations.
+            arn: the setting with the role's ARN.
+            external_id: the setting with the external ID that the role requires.
+        """
         check_arguments(f"role '{name}'", _locate_declaration(), arn=arn, external_id=external_id)
         self._register_settings((arn, external_id))
         return self._add(self.roles, "role", Role(name, arn, external_id), _locate_declaration())
 
     def setting(self, name: str, default: object = None) -> Setting:
-        """Declare a value that each environment may set, or must set if the default is None."""
+        """Declare a value that differs between environments, which set it under ``[settings]``.
+
+        Args:
+            name: the setting's name. A name with a dot, such as ``database.host``, is in the table
+                ``[settings.database]``.
+            default: the value of environments that do not set it. Without a default, each environment must set it.
+        """
         check_type("A setting", "name", name, str, 'a text, as in catalog.setting("who", default="world")')
         setting = Setting(name, None if default is None else format_value(default, f"The default of setting '{name}'"))
         self._register_settings((setting,))
         return setting
 
     def service(self, service: Service) -> Service:
-        """Declare a service that the local engine starts, such as a database or simulator; on AWS it already runs."""
+        """Declare a service that the local engine starts, such as a database or simulator; on AWS it already runs.
+
+        Args:
+            service: a ``PostgresService`` or a ``CommandService``.
+        """
         check_arguments("a service", _locate_declaration(), service=service)
         return self._add(self.services, "service", service, _locate_declaration())
 
@@ -175,25 +209,46 @@ class Catalog:
         accepts_args: bool | None = None,
         by_hand: ByHand = "allow",
     ) -> Task:
-        """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
-
-        The decorator ``background_task`` of ``main`` names its settings class. ``config`` is the settings class of a
-        ``command``; without it, the command accepts any variable.
-
-        Set ``scratch`` (GiB) if the job writes temporary files; the rest of its container's file system is read-only.
-        ``concurrency`` limits the number of runs of the task that the local engine runs at once. ``retry`` starts a
-        failed run again, unless it is a step of a workflow, which has its own ``retry``. ``required_at_start`` names
-        the variables that only a start can supply, such as ``S3_URI`` or the day to load.
+        """Declare a task that runs a job in a container, or as a process on the local backend.
 
         A start may set the settings that are not secret, and whose values do not come from the environment: a value in
-        ``env`` that refers to a setting, a bucket or another resource is fixed. ``overridable`` names fixed variables
-        that a start may set nevertheless. A start may add arguments that are options of the same settings, unless
-        ``accepts_args`` is False; it may add any argument to a ``command`` with ``accepts_args``.
+        ``env`` that refers to a setting, a bucket or another resource is fixed.
 
-        Set ``by_hand`` to ``confirm`` if a start by a person can destroy or disclose data: it then needs the name of
-        the environment. With ``never``, only schedules, triggers and workflows start the task.
+        Args:
+            name: the task's name: at most 60 lowercase letters, digits and single dashes. It equals the name in the
+                decorator ``background_task`` of ``main``.
+            main: the job's function, as ``package.module:function``. A task has either ``main`` or ``command``.
+            command: the program and its own arguments, for a task that is not written in Python.
+            config: the settings class of a ``command``, which checks its variables. Without it, the command accepts any
+                variable. A task with ``main`` has the class of its decorator.
+            description: a sentence about the purpose of the task. Default: the first sentence of the settings class.
+            env: the variables and their values: constants, settings of the environment, or locations such as
+                ``bucket / "folder"``. The settings class must have a field for each of them, and accept its value.
+            secrets: the secrets, by variable. Their values are added when the job starts.
+            grants: the permissions of the task on buckets, topics and roles. It has no others.
+            size: CPU and memory of the container, in a combination that Fargate offers. Default: ``Size()``.
+            time_limit: the longest duration of a run, at least one second. A longer run is stopped with exit code 124.
+            expected: the usual duration of a run, at most ``time_limit``, for forecasts before the first run.
+            overlap: the effect of a start while an earlier run is active. Policies other than ``allow`` need a lease,
+                which is in the job's database or in the catalog's folder ``leases``.
+            severity: the severity of the alarm when a run fails.
+            scratch: GiB of temporary files under ``/tmp``, from 0 (none) to 200. The rest of the container's file
+                system is read-only.
+            concurrency: the number of runs, at least 1, that the local engine runs at once; further runs wait. None is
+                unlimited.
+            retry: how a run that a schedule, an object or a person started is started again after a failure: at most 10
+                times, with delays of at most a day. A step of a workflow has its own ``retry``.
+            required_at_start: the variables that only a start can supply, such as ``S3_URI`` or the day to load. A
+                start without them is refused.
+            overridable: fixed variables that a start may set nevertheless. Secrets and variables that change where or
+                how a job runs are refused.
+            accepts_args: whether a start may add arguments. By default, it may add options of settings that it may set
+                to a program with a settings class. True lets it add any argument to a ``command``; False allows none.
+            by_hand: whether a person may start the task: ``confirm`` requires the name of the environment, for a start
+                that can destroy or disclose data; with ``never``, only schedules, triggers and workflows start it.
 
-        Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
+        Raises:
+            DeclarationError: The task could not work when deployed. The subclass names the kind of mistake.
         """
         location = _locate_declaration()
         declaration = f"task '{name}'"
@@ -273,7 +328,14 @@ class Catalog:
         return self._add(self.tasks, "task", task, location)
 
     def function(self, name: str, *, local: str, arn: Setting) -> Function:
-        """Declare a Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
+        """Declare an existing Lambda function that workflows may invoke as ``${function:NAME}``.
+
+        Args:
+            name: the function's name in definitions.
+            local: the Python function, as ``package.module:function``, that the local backend calls instead with the
+                payload. Its return value is the output.
+            arn: the setting with the function's ARN.
+        """
         location = _locate_declaration()
         check_arguments(f"function '{name}'", location, local=local, arn=arn)
         workflow_checks.check_callable_name(local, f"function '{name}'", location)
@@ -283,7 +345,15 @@ class Catalog:
     def resource(
         self, resource: str, *, local: str, actions: Sequence[str] = (), resources: Sequence[str] = ()
     ) -> Integration:
-        """Declare another resource that workflows may use; see :class:`Integration`."""
+        """Declare a Step Functions integration that workflows may use in addition to the toolkit's own.
+
+        Args:
+            resource: the ARN of the integration, such as ``arn:aws:states:::sqs:sendMessage``.
+            local: the Python function, as ``package.module:function``, that the local backend calls instead with the
+                parameters. Its return value is the result.
+            actions: the IAM actions that the workflow's role is allowed.
+            resources: the ARNs on which the role is allowed these actions.
+        """
         location = _locate_declaration()
         declaration = f"resource '{resource}'"
         check_arguments(declaration, location, local=local, actions=actions, resources=resources)
@@ -312,11 +382,17 @@ class Catalog:
     ) -> Workflow:
         """Declare a workflow from steps of :mod:`nightferry.states.builder`, or from its definition.
 
-        A definition in Amazon States Language may contain references, which each environment substitutes.
-
-        ``retry`` applies to every task of the workflow and ``timeout`` to the whole execution. They apply to steps
-        only: a definition has its own Retry and TimeoutSeconds. ``on_failure`` is published after each execution that
-        fails, times out or is stopped. It is not part of the definition, so that a redrive runs the failed step again.
+        Args:
+            name: the workflow's name: at most 40 lowercase letters, digits and single dashes.
+            body: a step such as ``Steps(…)``, or a definition in Amazon States Language. A definition may contain
+                references, which each environment substitutes.
+            description: a sentence about the purpose of the workflow.
+            retry: the retry of each task that has no ``retry`` of its own. A definition has its own ``Retry``.
+            timeout: the longest duration of the whole execution. A definition has its own ``TimeoutSeconds``.
+            on_failure: the notice that is published after each execution that fails, times out or is stopped. It is not
+                part of the definition, so that a redrive runs the failed step again.
+            overlap: the effect of a start while an earlier execution is open.
+            severity: the severity of the alarm when an execution fails.
         """
         from nightferry.states import builder
 
@@ -397,9 +473,24 @@ class Catalog:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> Schedule:
-        """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name), from ``start`` until ``end``.
+        """Start ``target`` at the times of ``expression``.
 
-        ``start`` and ``end`` must have a time zone, but not necessarily the schedule's.
+        A task receives the time of the fire as the variable ``SCHEDULED_AT``, a workflow as ``scheduled_at`` of its
+        input.
+
+        Args:
+            name: the schedule's name: at most 40 lowercase letters, digits and single dashes.
+            target: the task or workflow.
+            expression: the times, as ``cron(…)``, ``rate(…)`` or ``at(…)``, or a setting with such a text.
+            timezone: the time zone of ``cron(…)`` and ``at(…)``, an IANA name such as ``America/New_York``.
+            args: arguments for a task, as far as it accepts them.
+            env: variables for a task, as far as a start may set them.
+            enabled: False, or a setting with ``false``, if the schedule must not fire.
+            via: the AWS service. A classic rule fires in UTC only, and supports neither ``at(…)`` nor a period.
+            catch_up: the starts that the local engine makes for missed fires. On AWS, Scheduler retries a start for an
+                hour.
+            start: the earliest time of a fire, with any time zone. ``at(…)`` has none.
+            end: the latest time of a fire, with any time zone. ``at(…)`` has none.
         """
         location = _locate_declaration()
         declaration = f"schedule '{name}'"
@@ -453,7 +544,21 @@ class Catalog:
         enabled: bool | Setting = True,
         via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
-        """Start ``target`` for each new object under ``prefix`` that ends in ``suffix``."""
+        """Start ``target`` for each new object whose key starts with ``prefix`` and ends with ``suffix``.
+
+        A task receives the object as ``S3_BUCKET``, ``S3_KEY``, ``S3_VERSION`` and ``S3_URI``; a workflow as
+        ``bucket``, ``key``, ``version`` and ``uri`` of its input.
+
+        Args:
+            name: the trigger's name: at most 40 lowercase letters, digits and single dashes.
+            target: the task or workflow.
+            bucket: the declared bucket.
+            prefix: the start of the keys, as plain text without wildcards.
+            suffix: the end of the keys, as plain text without wildcards.
+            enabled: False, or a setting with ``false``, if the trigger must not fire.
+            via: how AWS reports an object. ``eventbridge`` is required if triggers overlap, or if other deployments
+                have notifications on the bucket.
+        """
         location = _locate_declaration()
         declaration = f"object trigger '{name}'"
         check_arguments(
@@ -508,9 +613,15 @@ class Catalog:
         raw: str = "",
         sender: str = "the sender",
     ) -> ReportKind:
-        """Declare the reports that a job writes with ``run.report(name, …)``; see :class:`ReportKind`.
+        """Declare the reports that a job writes with ``run.report(name, …)``, one for each file or other subject.
 
-        ``counts`` has the meaning of each count, in the order in which a bar shows them.
+        Args:
+            name: the kind of report.
+            title: the kind in words, for people.
+            counts: the meaning of each count, in the order in which a bar shows them.
+            reasons: the reasons for which the job rejects records. They require a count with the meaning ``bad``.
+            records: where the rejected records are.
+            raw: a command that reads the rejected records as they were received. It may contain ``{subject}``.
         """
         location = _locate_declaration()
         declaration = f"report '{name}'"

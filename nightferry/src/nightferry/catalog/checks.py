@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
@@ -45,14 +46,15 @@ _MAX_RETRIES = 10
 _MAX_RETRY_SECONDS = 86_400
 
 # Variables that the job runtime reads: any task may have them, even if its settings class does not declare them.
-RUNTIME = frozenset(
+RUNTIME: Mapping[str, str] = MappingProxyType(
     {
-        "LOGGING_LEVEL",
-        "NEW_RELIC_ACCOUNT_ID",
-        "NEW_RELIC_APP_NAME",
-        "NEW_RELIC_EVENTS_URL",
-        "NR_INSERT_API_KEY",
-        "NEW_RELIC_LICENSE_KEY",
+        "LOGGING_LEVEL": "Levels of the log: LEVEL for all loggers, or LOGGER=LEVEL,… for some. Default: INFO for the "
+        "loggers of the job's package and of nightferry, WARNING for all others.",
+        "NEW_RELIC_ACCOUNT_ID": "Number of the New Relic account that receives the custom events of jobs.",
+        "NEW_RELIC_APP_NAME": "Name of the application in New Relic.",
+        "NEW_RELIC_EVENTS_URL": "URL that receives custom events. Default: that of the account in the U.S. region.",
+        "NEW_RELIC_LICENSE_KEY": "Secret: the license key. With it, each run is a background transaction.",
+        "NR_INSERT_API_KEY": "Secret: the key for custom events. Without it, none are sent.",
     }
 )
 

@@ -26,17 +26,17 @@ Severity = Literal["high", "low"]
 """The recipient of an alarm: ``high`` pages the on-call person, ``low`` is read on the next working day."""
 
 Via = Literal["scheduler", "rule"]
-"""The AWS service that fires a schedule: EventBridge Scheduler, or a classic EventBridge rule."""
+"""The AWS service that fires a schedule: ``scheduler`` is EventBridge Scheduler, ``rule`` a classic rule."""
 
 TriggerVia = Literal["lambda", "eventbridge"]
-"""How AWS reports a new object: S3 through a Lambda function, or EventBridge."""
+"""How AWS reports a new object: ``lambda`` by S3 to a Lambda function, ``eventbridge`` by EventBridge."""
 
 CatchUp = Literal["skip", "once", "all"]
-"""The starts that the engine makes for missed fires: none, one for all of them, or one for each."""
+"""The starts that the engine makes for missed fires: ``skip`` none, ``once`` one in all, ``all`` one for each."""
 
 ByHand = Literal["allow", "confirm", "never"]
-"""Whether a person may start a task, other than as a step of a workflow: freely, after typing the environment's name,
-or not at all."""
+"""Whether a person may start a task, other than as a step of a workflow: ``allow`` without a condition, ``confirm``
+after typing the environment's name, ``never`` not at all."""
 
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
@@ -48,7 +48,9 @@ Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 class Setting:
     """A value that differs between environments, set under ``[settings]`` in ``environments/NAME.toml``.
 
-    Every environment must set a setting whose ``default`` is None.
+    Attributes:
+        name: the setting's name. The part before a dot is the name of a table in ``[settings]``.
+        default: the value of environments that do not set it. If it is None, each environment must set it.
     """
 
     name: str
@@ -60,10 +62,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret's name in the parameter store, relative to the path of the application and environment.
+    """A secret in the parameter store, whose value is added to the job's environment when the job starts.
 
-    A name that starts with ``/`` is a full path. The value is added to the job's environment when the job starts and
-    is not part of any declaration. An ``optional`` secret need not exist in every environment.
+    The value is not part of any declaration.
+
+    Attributes:
+        name: the secret's name, relative to the path of the application and environment. A name that starts with ``/``
+            is a full path.
+        optional: if True, the secret need not exist in every environment. An environment on AWS that has it lists it in
+            ``aws.secrets``.
     """
 
     name: str
@@ -72,9 +79,12 @@ class Secret:
 
 @dataclass(frozen=True)
 class Image:
-    """The repository of the container image that all tasks share; the deployment supplies the tag.
+    """The container image that all tasks share; the deployment supplies the tag.
 
-    ``programs`` maps each program of the image that jobs start to its installation hint for a developer's machine.
+    Attributes:
+        repository: the name of the image's repository.
+        programs: the programs of the image that jobs start, each with a hint how to install it on a developer's
+            machine, which ``nightferry doctor`` prints.
     """
 
     repository: str
@@ -83,7 +93,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Grant:
-    """A task's permission on the objects of one bucket, on one topic or on one role."""
+    """A task's permission on the objects of one bucket, on one topic or on one role.
+
+    The methods of a bucket, a topic and a role return grants.
+    """
 
     kind: Literal["bucket", "topic", "role"]
     name: str
@@ -144,7 +157,13 @@ class Topic:
 
 @dataclass(frozen=True)
 class Role:
-    """A role of another account that a task may assume; its ARN and external ID are settings."""
+    """A role of another account that a task may assume.
+
+    Attributes:
+        name: the role's name in declarations.
+        arn: the setting with the role's ARN.
+        external_id: the setting with the external ID that the role requires.
+    """
 
     name: str
     arn: Setting
@@ -162,24 +181,13 @@ class Role:
 class Task:
     """The declaration of a job: a command in the shared image with settings, secrets, grants, size and limits.
 
+    :meth:`~nightferry.catalog.catalog.Catalog.task` describes the attributes that are its arguments.
+
     Attributes:
-        main: the job's function; None if the task is only a command.
-        command: the container's program and its own arguments; a start may only add further arguments.
-        config: the settings class.
-        env: variables, whose values may contain references.
-        time_limit: the longest duration of a run.
-        overlap: the overlap policy.
+        command: the container's program and its own arguments.
         lease: where the task's lease is stored: in the job's database, or under a folder; None if runs may overlap.
-        severity: the severity of the alarm when a run fails.
-        scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
-        expected: the usual duration, for forecasts before the first run.
-        concurrency: the number of runs that the local engine runs at once; None is unlimited. Other runs wait.
-        retry: how a run that a schedule, an object or a person started is started again after a failure. A step of a
-            workflow has its own retry.
-        required_at_start: variables that each start must supply: a schedule, a trigger, a step or a person.
         overridable: the variables that a start may set, besides those of :mod:`nightferry.overrides`.
         args: the arguments that a start may add.
-        by_hand: whether a person may start the task, also as a repeat of a failed run or by a backfill.
     """
 
     name: str
@@ -315,6 +323,10 @@ class PostgresService:
 
     Settings of a local environment refer to it as ``${service:NAME.host}`` (the directory of its Unix socket),
     ``.port``, ``.user`` and ``.database``.
+
+    Attributes:
+        name: the service's name.
+        database: the name of the database.
     """
 
     name: str
@@ -323,11 +335,18 @@ class PostgresService:
 
 @dataclass(frozen=True)
 class CommandService:
-    """A server process that the local engine starts; it is ready when ``GET {url}{ready}`` returns 200.
+    """A server process that the local engine starts, such as a simulator of an API.
 
     It listens on ``${service:NAME.port}``, a free port of the loopback interface. Its ``command`` and ``env`` may refer
     to the port and to ``${state}``, the engine's directory, which contains each bucket as ``buckets/BUCKET``. Settings
     of a local environment refer to the service as ``${service:NAME.url}`` (``http://127.0.0.1:PORT``).
+
+    Attributes:
+        name: the service's name.
+        command: the program and its arguments.
+        ready: the path for which the server returns the status 200 when it is ready.
+        env: variables of the process.
+        secrets: secrets of the process, by variable.
     """
 
     name: str

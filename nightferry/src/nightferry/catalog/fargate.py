@@ -25,7 +25,12 @@ LARGEST_SCRATCH = 200
 
 @dataclass(frozen=True)
 class Size:
-    """A task's size: ``cpu`` in CPU units (1024 = one vCPU), ``memory`` in MiB."""
+    """A task's size on Fargate.
+
+    Attributes:
+        cpu: CPU units; 1024 is one vCPU.
+        memory: memory in MiB. Fargate offers only some sizes with each number of CPU units.
+    """
 
     cpu: int = 1024
     memory: int = 2048
@@ -41,11 +46,12 @@ class Size:
         hint = f" For {self.memory} MiB, use {' or '.join(fitting)}." if fitting else ""
         return (
             f"Fargate does not offer {self.cpu} CPU units with {self.memory} MiB. "
-            f"{self.cpu} CPU units are available with {_describe(memories)}.{hint}"
+            f"{self.cpu} CPU units are available with {describe_memories(memories)}.{hint}"
         )
 
 
-def _describe(memories: tuple[int, ...]) -> str:
+def describe_memories(memories: tuple[int, ...]) -> str:
+    """Return the memory sizes in words, for a message or a page."""
     if len(memories) == 3:  # the sizes that are not in equal steps
         return f"{memories[0]}, {memories[1]} or {memories[2]} MiB"
     return f"{memories[0]} to {memories[-1]} MiB in steps of {memories[1] - memories[0]}"

@@ -18,11 +18,14 @@ _PARAMETERS = ("reference", "after", "limit")
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason for which a job rejects records, by the text that its reports have.
+    """A reason for which a job rejects records.
 
-    ``meaning`` explains it to an analyst. ``request`` is the sentence for the sender of the file, with what to correct.
-    ``example`` describes one such record, without data of a real person. A text that continues after a blank, such as
-    ``invalid length 12``, belongs to the reason ``invalid length``.
+    Attributes:
+        text: the text of the reason in reports. A text that continues after a blank, such as ``invalid length 12``,
+            belongs to the reason ``invalid length``.
+        meaning: the explanation for an analyst.
+        request: the sentence for the sender of the file, with what to correct.
+        example: a description of one such record, without data of a real person.
     """
 
     text: str
@@ -35,12 +38,15 @@ class Reason:
 class RejectedRecords:
     """Where the rejected records behind a report are, without any of their values.
 
-    ``query`` reads them from the database of the local service ``service``, as ``user`` or the service's own user. Name
-    a user who cannot read personal data, so that the database refuses a query of it. The query selects the columns
-    ``line_number``, ``record_kind``, ``field``, ``reason`` and ``is_settled`` (a later run has processed the record) of
-    those with ``%(reference)s``, in the order of the line numbers, after ``%(after)s``, and at most ``%(limit)s``.
-    ``command`` writes the same where the database is out of reach. It may contain ``{environment}`` and
-    ``{reference}``.
+    Attributes:
+        query: the SQL query of the records. It selects the columns ``line_number``, ``record_kind``, ``field``,
+            ``reason`` and ``is_settled`` (a later run has processed the record) of those with ``%(reference)s``, in the
+            order of the line numbers, after ``%(after)s``, and at most ``%(limit)s``.
+        service: the local ``PostgresService`` with the database.
+        command: a command that writes the same where the database is out of reach. It may contain ``{environment}`` and
+            ``{reference}``.
+        user: the database user of the query; without it, that of the service. Name a user who cannot read personal
+            data, so that the database refuses a query of it.
     """
 
     query: str

@@ -171,7 +171,9 @@ class AwsSettings(_Table):
     new_relic_forwarder: NewRelicForwarder | None = Field(
         default=None, description="Create a function that forwards logs to New Relic. Replaces log_forwarder."
     )
-    alarms: Alarms = Field(default_factory=Alarms)
+    alarms: Alarms = Field(
+        default_factory=Alarms, description="Topics that receive alarms. Without them, no alarm notifies anybody."
+    )
     egress: dict[str, Egress] = Field(
         default_factory=dict, description="Additional destinations of the tasks, by name."
     )

@@ -33,6 +33,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -47,7 +48,19 @@ from nightferry.environments.toml_text import NotToml
 from nightferry.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "production", "settings", "notices", "engine", "costs", "aws")
+KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "backend": 'Where tasks run: "local" on this machine, "aws" on Fargate. Required.',
+        "production": "True if a mistake here affects the public. The dashboard then only reads, unless it is started "
+        "with --actions.",
+        "settings": "Values for the settings that the catalog declares. A setting without a default must be here.",
+        "notices": "The recipients of notices, a table for each topic.",
+        "engine": "Limits and retention of the local engine. Only for the local backend.",
+        "costs": "Prices for nightferry costs that replace those of its table.",
+        "aws": "Account, network and existing resources on AWS. Required for that backend, and ignored for the other.",
+    }
+)
+"""The keys and tables of the file, with their meaning."""
 _BACKENDS = ("local", "aws")
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
@@ -71,7 +84,6 @@ class Environment:
     """The recipients by topic. A topic that the file does not mention has none."""
     costs: CostSettings = field(default_factory=CostSettings)
     production: bool = False
-    """True if a mistake here affects the public. The dashboard then only reads, unless it is started with --actions."""
 
     @property
     def kind(self) -> Literal["local", "shared", "production"]:
@@ -111,9 +123,9 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     except NotToml as error:
         raise EnvironmentFileError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
-        if key not in _KEYS:
+        if key not in KEYS:
             raise _make_error(
-                file, text, (key,), f"unknown key '{key}'.{_suggest_key(key, _KEYS)} Valid keys: {', '.join(_KEYS)}."
+                file, text, (key,), f"unknown key '{key}'.{_suggest_key(key, KEYS)} Valid keys: {', '.join(KEYS)}."
             )
     backend = document.get("backend")
     if backend not in _BACKENDS:

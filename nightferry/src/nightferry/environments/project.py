@@ -8,9 +8,11 @@ import shlex
 import stat
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import STATE_VARIABLE
@@ -21,7 +23,13 @@ from nightferry.errors import CatalogFailed, CatalogNotFound, NightferryError
 
 _FILE = "pyproject.toml"
 _MOST_BYTES = 1 << 20
-_KEYS = ("catalog", "project")  # of the table [tool.nightferry]
+KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "catalog": 'The catalog, as "package.module:name". Its modules are found in the project and in its folder src.',
+        "project": "The folder of the project, in a pyproject.toml above it, such as that of the repository's root.",
+    }
+)
+"""The keys of the table ``[tool.nightferry]``, with their meaning."""
 
 
 class ForeignProject(NightferryError):
@@ -166,9 +174,9 @@ def _read_tool_table(folder: Path) -> dict[str, str]:
         raise CatalogNotFound(f"{file} is not valid TOML: {error}. Correct the file.") from None
     tool = document.get("tool")
     declared = tool.get("nightferry", {}) if isinstance(tool, dict) else {}
-    if not isinstance(declared, dict) or not all(isinstance(declared.get(key, ""), str) for key in _KEYS):
+    if not isinstance(declared, dict) or not all(isinstance(declared.get(key, ""), str) for key in KEYS):
         raise CatalogNotFound(
-            f"{file}: [tool.nightferry] must be a table, and {' and '.join(_KEYS)} texts. Write:\n\n"
+            f"{file}: [tool.nightferry] must be a table, and {' and '.join(KEYS)} texts. Write:\n\n"
             '    [tool.nightferry]\n    catalog = "package.module:name"'
         )
     return declared

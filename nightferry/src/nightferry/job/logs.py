@@ -1,8 +1,6 @@
 """The log of a job: one redacted JSON object per line on stdout.
 
-Each line has ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``task``, ``run_id``, ``execution`` if the
-run belongs to a workflow, and the fields of ``extra`` with their types. A line about an exception also has
-``exception`` (its type) and ``traceback``.
+Each line has the fields of :data:`FIELDS`, and the fields of ``extra`` with their types.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from nightferry.contract import LogEvent, Privacy
@@ -30,9 +28,36 @@ from nightferry.job.tracebacks import format_traceback
 from nightferry.printable import make_printable
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields", "is_event"}
-_RESERVED_KEYS = frozenset(
-    {"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"}
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "time": "Time of the line, in ISO 8601 and UTC with milliseconds.",
+        "level": "DEBUG, INFO, WARNING, ERROR or CRITICAL.",
+        "logger": "Name of the logger, which is the module. Printed text has stdout or stderr.",
+        "message": "Text of the line, redacted.",
+        "task": "Name of the task.",
+        "run_id": "ID of the run.",
+        "execution": "ID of the workflow execution, if the run belongs to one.",
+        "exception": "Type of the exception, in a line about one.",
+        "traceback": "Frames of the exception, without source lines.",
+    }
 )
+"""The fields of each line that the runtime sets. A field of a job with one of these names gets ``_`` at its end."""
+
+OTHER_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "bad_settings": "Settings or arguments are not valid: problems.",
+        "events_not_sent": "Custom events were not sent to New Relic.",
+        "failed": "The job failed; exception and traceback if the error was unexpected.",
+        "leaselost": "The lease of the run was lost, so the run must stop.",
+        "replaced": "A newer start of the task replaces the run, which must stop.",
+        "stopped": "The job was stopped: reason.",
+        "stopping": "A stop was requested; the job can end its work.",
+        "strays_killed": "Processes that the job left running were killed: count.",
+        "time_limit": "The time limit is reached, and the job is stopped.",
+        "waiting": "The start waits for the run that holds the lease: holder.",
+    }
+)
+"""The values of the field ``event`` that the runtime uses besides :class:`LogEvent`, with the fields of their lines."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_.]{0,100}")
 
@@ -98,7 +123,7 @@ class JsonFormatter(logging.Formatter):
             if name == "event" and value in self.runtime_events:
                 is_event = vars(record)["is_event"] = isinstance(value, LogEvent)
                 name = "event" if is_event else "event_"
-            shown = _redact_name(name) if name not in _RESERVED_KEYS else f"{name}_"
+            shown = _redact_name(name) if name not in FIELDS else f"{name}_"
             line[shown] = redactor.redact_value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:

@@ -108,7 +108,7 @@ def _describe(task: Task, name: str, field: FieldInfo | None, declared: str | No
         common |= {
             "form": describe_type(field),
             "choices": tuple(list_choices(field)),
-            "limits": tuple(_describe_limits(field)),
+            "limits": tuple(describe_limits(field)),
             "default": describe_default(field),
             "shown": field.repr is not False,
         }
@@ -123,7 +123,7 @@ def _read_description(field: FieldInfo | None) -> str:
     return ((field.description if field else None) or "").rstrip(".")
 
 
-def _describe_limits(field: FieldInfo) -> Iterator[str]:
+def describe_limits(field: FieldInfo) -> Iterator[str]:
     """Yield the constraints of a field in words. Others are reported when a value violates them."""
     words: Mapping[str, str] = {
         "ge": "at least {}",

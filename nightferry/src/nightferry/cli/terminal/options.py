@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from nightferry.audit.people import get_user
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.output import echo, echo_block
+from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.states.data.payload import NotJson, loads
@@ -23,6 +26,21 @@ Env = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        STATE_VARIABLE: "The state directory of this machine. Default: .nightferry in the project.",
+        "AWS_PROFILE": "The profile with the credentials for environments on AWS. All other ways of AWS's own tools to "
+        "find credentials work too. The region is that of the environment's file.",
+        "CI": "If it is set, run-ecs-task omits AUTHOR: the author of the run is ci.",
+        "COLUMNS": "The width of tables and help texts in characters.",
+        "NO_COLOR": "If it is set, the output has no colors.",
+        "XDG_STATE_HOME": "The folder that contains the databases of this machine in nightferry, unless root runs the "
+        "engine. Default: ~/.local/state.",
+    }
+)
+"""The environment variables that commands read, with their meaning."""
 
 
 def open_backend(project: Project, name: str, *, read_only: bool = False) -> Backend:

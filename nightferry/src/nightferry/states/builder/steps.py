@@ -34,10 +34,17 @@ class NamedTopic(Protocol):
 
 @dataclass(frozen=True)
 class Retry:
-    """Retry ``attempts`` times: first after ``interval`` seconds; each further delay is ``backoff`` times longer.
+    """Start a failed task again.
 
     By default, a timeout is not retried, because a task that hung once would probably hang again for as long. A start
     that ECS refused before the task existed, for example without capacity, is repeated by every :class:`RunTask`.
+
+    Attributes:
+        attempts: the number of attempts after the first one.
+        interval: the seconds before the first of them.
+        backoff: the factor by which each further delay is longer.
+        errors: the names of the errors in Amazon States Language after which a step of a workflow is retried. The
+            ``retry`` of a task has no others.
     """
 
     attempts: int = 2
@@ -59,10 +66,16 @@ class Retry:
 class RunTask:
     """Run a task as an ECS task and wait for its end; a non-zero exit code is a failure.
 
-    ``args`` are added to the task's program: a list, or a value that is one, such as ``Item()``. ``env`` is added to
-    the task's environment. Both may contain values that are known when the workflow runs
-    (:mod:`nightferry.states.builder.values`); a list or an object needs ``as_json()``. ``timeout`` limits this step.
-    ``name`` is the state's name; it defaults to the task's.
+    ``args`` and ``env`` may contain values that are known when the workflow runs. A list or an object needs
+    ``as_json()``.
+
+    Attributes:
+        task: the declared task.
+        args: arguments that are added to the task's program: a list, or a value that is one, such as ``Item()``.
+        env: variables that are added to the task's environment.
+        name: the state's name. Default: the task's.
+        timeout: the longest duration of this step.
+        retry: the retry of this step. Default: that of the workflow.
     """
 
     task: NamedTask
@@ -90,7 +103,12 @@ class RunTask:
 
 @dataclass(frozen=True)
 class Wait:
-    """Wait for ``duration``."""
+    """Wait.
+
+    Attributes:
+        duration: the time to wait.
+        name: the state's name. Default: ``wait`` and the seconds.
+    """
 
     duration: timedelta
     name: str | None = None
@@ -103,10 +121,17 @@ class Wait:
 
 @dataclass(frozen=True)
 class Notify:
-    """Publish a message to a topic; as ``on_failure``, the message names the failed step, its error and cause.
+    """Publish a message to a topic, as a step or as ``on_failure`` of a workflow.
 
-    In a workflow, the message may be a value such as ``Format("{} rows", Output(load, "rows"))``. Raises ValueError for
-    a ``subject`` that SNS rejects (API reference, Publish).
+    Raises ValueError for a ``subject`` that SNS rejects (API reference, Publish).
+
+    Attributes:
+        topic: the declared topic.
+        subject: at most 100 printable ASCII characters. Default: none; as ``on_failure``, a sentence with the workflow
+            and the environment.
+        message: a text, or a value such as ``Format("{} rows", Output(load, "rows"))``. As ``on_failure``, the message
+            also names the failed step, its error and cause.
+        name: the state's name. Default: ``notify`` and the topic's name.
     """
 
     topic: NamedTopic
@@ -127,9 +152,14 @@ class Notify:
 
 @dataclass(frozen=True)
 class ForEach:
-    """Run ``body`` for each item, at most ``concurrency`` at once (0: unlimited). ``Item()`` is the item in ``body``.
+    """Run a step for each item of a list.
 
-    ``items`` is a list, or a value that is one when the workflow runs. Step Functions runs about 40 items at once.
+    Attributes:
+        items: a list, or a value that is one when the workflow runs.
+        body: the step, in which ``Item()`` is the item.
+        concurrency: the number of items that are processed at once. With 0, which is unlimited, Step Functions
+            processes about 40 at once.
+        name: the state's name. Default: ``each`` and the name of the task in ``body``.
     """
 
     items: Iterable[Any] | Value
@@ -145,7 +175,13 @@ class ForEach:
 
 @dataclass(frozen=True)
 class When:
-    """Run ``then`` if a condition holds: ``Input("count") > 0``, or a Choice rule in ASL without Next."""
+    """A case of :class:`Choose`.
+
+    Attributes:
+        condition: a comparison such as ``Input("count") > 0``, or a Choice rule of Amazon States Language without
+            ``Next``.
+        then: the step that runs if the condition holds.
+    """
 
     condition: Condition | Mapping[str, Any]
     then: Body
@@ -158,7 +194,13 @@ class When:
 
 @dataclass(frozen=True, init=False)
 class Choose:
-    """Run the first :class:`When` whose condition holds, else ``otherwise``, if it is set."""
+    """Run the step of the first case whose condition holds.
+
+    Attributes:
+        cases: the cases, each a :class:`When`, in order.
+        otherwise: the step that runs if no condition holds. Default: none.
+        name: the state's name.
+    """
 
     cases: tuple[When, ...]
     otherwise: Body | None
@@ -178,7 +220,11 @@ class Choose:
 
 @dataclass(frozen=True, init=False)
 class Steps:
-    """Run steps in order."""
+    """Run steps in order.
+
+    Attributes:
+        steps: the steps.
+    """
 
     steps: tuple[Body, ...]
 
@@ -189,7 +235,12 @@ class Steps:
 
 @dataclass(frozen=True, init=False)
 class Parallel:
-    """Run steps in parallel. It ends when all steps have ended, and fails when one fails."""
+    """Run steps in parallel. It ends when all steps have ended, and fails when one fails.
+
+    Attributes:
+        branches: the steps.
+        name: the state's name.
+    """
 
     branches: tuple[Body, ...]
     name: str

@@ -152,9 +152,12 @@ class Value:
 class Input(Value):
     """A member of the execution's input, or all of it: ``Input("order", "id")`` is ``id`` of ``order``.
 
-    ``default`` is the value of a member that the input does not have. Amazon States Language can express it for a
-    member of the input itself, not for a nested one. Raises ValueError for a default of a nested member, and TypeError
-    for one that is neither JSON nor a value that has a text, such as a date.
+    Raises ValueError for a default of a nested member, which Amazon States Language cannot express, and TypeError for
+    one that is neither JSON nor a value that has a text, such as a date.
+
+    Attributes:
+        members: the name of the member, and the names of members in it. Without names, the value is all of the input.
+        default: the value if the input does not have the member. Without a default, the input must have it.
     """
 
     def __init__(self, *members: str, default: Any = REQUIRED) -> None:
@@ -169,7 +172,9 @@ class Input(Value):
 class Output(Value):
     """A member of the result that a task's ``main`` returned, or all of it.
 
-    ``of`` is the task, or the :class:`~nightferry.states.builder.RunTask` if the workflow runs the task several times.
+    Attributes:
+        of: the task, or its :class:`~nightferry.states.builder.RunTask` if the workflow runs the task several times.
+        members: the name of the member, and the names of members in it. Without names, the value is all of the result.
     """
 
     def __init__(self, of: NamedTask | TaskStep, *members: str) -> None:
@@ -193,7 +198,11 @@ class Output(Value):
 
 
 class Item(Value):
-    """The item of the innermost ``ForEach``, or a member of it: ``Item("region")``."""
+    """The item of the innermost ``ForEach``, or a member of it: ``Item("region")``.
+
+    Attributes:
+        members: the name of the member, and the names of members in it. Without names, the value is all of the item.
+    """
 
     def __init__(self, *members: str) -> None:
         self.members = _check_members(members)
@@ -211,7 +220,12 @@ class JsonText(Value):
 
 
 class Format(Value):
-    """A text with values in place of each ``{}``: ``Format("s3://{}/{}", Input("bucket"), Input("key"))``."""
+    """A text with values: ``Format("s3://{}/{}", Input("bucket"), Input("key"))``.
+
+    Attributes:
+        template: the text, with ``{}`` for each value and no other braces.
+        values: the values, in order.
+    """
 
     def __init__(self, template: str, *values: object) -> None:
         check_type("Format", "template", template, str, 'a text, as in Format("{} rows", Output(load, "rows"))')

@@ -1,0 +1,19 @@
+"""The reference pages by their paths in the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tools.reference import catalog, commands, environments, job_settings, tasks
+
+FOLDER = "nightferry/docs/reference"
+
+PAGES: Mapping[str, Callable[[Path], str]] = {
+    f"{FOLDER}/catalog.md": lambda _root: catalog.render(),
+    f"{FOLDER}/commands.md": lambda _root: commands.render(),
+    f"{FOLDER}/environments.md": environments.render,
+    f"{FOLDER}/job-settings.md": lambda _root: job_settings.render(),
+    "paidleave/docs/tasks.md": lambda root: tasks.render(root / "paidleave"),
+}
+"""Each page with the function that returns its text; the argument is the root of the repository."""
