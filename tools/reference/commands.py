@@ -141,7 +141,7 @@ def _name(one: Any) -> str:
     if one.param_type_name == "argument":
         return f"`{one.metavar or one.name.upper()}`"
     form = "" if one.is_flag else f" {one.metavar or _form(one)}"
-    names = [f"`{opt}{form}`" for opt in one.opts]
+    names = [f"`{opt}{form}`" for opt in sorted(one.opts, key=len, reverse=True)]
     return ", ".join([*names, *(f"`{opt}`" for opt in one.secondary_opts)])
 
 

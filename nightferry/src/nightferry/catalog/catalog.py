@@ -622,6 +622,7 @@ class Catalog:
             reasons: the reasons for which the job rejects records. They require a count with the meaning ``bad``.
             records: where the rejected records are.
             raw: a command that reads the rejected records as they were received. It may contain ``{subject}``.
+            sender: the party that sends the subjects and corrects them, such as "the warehouse".
         """
         location = _locate_declaration()
         declaration = f"report '{name}'"

@@ -189,4 +189,5 @@ catalog.report(
         user="reader",
     ),
     raw="cat rejected/{subject}",
+    sender="the shop",
 )
