@@ -21,7 +21,8 @@ from nightferry.testing.iam.statements import Need, find_allowing, matches
 PROJECT = Project.find(Path(__file__).parent)
 OVERVIEW = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding="utf-8")
-DEPLOYMENT = (PROJECT.root / "docs" / "deployment.md").read_text(encoding="utf-8")
+FIRST_DEPLOYMENT = (PROJECT.root / "docs" / "first-deployment.md").read_text(encoding="utf-8")
+PERMISSIONS = (PROJECT.root / "docs" / "permissions.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", AwsSettings.model_fields)
@@ -42,15 +43,14 @@ def test_every_path_in_the_guides_exists() -> None:
 
 
 def test_the_first_deployment_names_what_exists_in_test() -> None:
-    section = DEPLOYMENT.partition("## The first deployment\n")[2].partition("\n## ")[0]
     catalog, prefix = PROJECT.catalog, "paid-leave-api-test"
     names = {name for _, name in build_inventory(synthesize(catalog, PROJECT.environment("test")), "test").resources}
-    described = set(re.findall(rf"(?<![/\w]){prefix}-[a-z-]+", section))
+    described = set(re.findall(rf"(?<![/\w]){prefix}-[a-z-]+", FIRST_DEPLOYMENT))
     assert described >= {f"{prefix}-cps-errors-failed", f"{prefix}-paidleave-check", f"{prefix}-task-failures"}
     assert described <= names
-    for command in re.findall(r"(?:run-ecs-task test|nightferry start|--run) ([a-z-]+)", section):
+    for command in re.findall(r"(?:run-ecs-task test|nightferry start|--run) ([a-z-]+)", FIRST_DEPLOYMENT):
         assert command in {*catalog.tasks, *catalog.workflows}
-    ((bucket, key),) = re.findall(r"s3://([a-z-]+)/(\S+)", section)
+    ((bucket, key),) = re.findall(r"s3://([a-z-]+)/(\S+)", FIRST_DEPLOYMENT)
     settings = PROJECT.environment("test").aws
     assert settings is not None
     triggers = [
@@ -62,13 +62,13 @@ def test_the_first_deployment_names_what_exists_in_test() -> None:
 
 def test_the_schedule_of_the_first_deployment_is_a_request_of_the_api() -> None:
     members = get_session().get_service_model("scheduler").operation_model("CreateSchedule").input_shape
-    (program,) = re.findall(r"'(\{Name: .*?\})'", DEPLOYMENT, re.DOTALL)
+    (program,) = re.findall(r"'(\{Name: .*?\})'", FIRST_DEPLOYMENT, re.DOTALL)
     named = set(re.findall(r"(\w+)(?=[:,]| *\})", re.sub(r'"[^"]*"', "", program))) - {""}
     assert set(members.required_members) <= named <= set(members.members)
 
 
 def test_the_permissions_boundary_of_the_guide_allows_what_the_roles_do() -> None:
-    section = DEPLOYMENT.partition("### Permissions boundary\n")[2].partition("\n## ")[0]
+    section = PERMISSIONS.partition("## Permissions boundary\n")[2].partition("\n## ")[0]
     boundary = json.loads(section.partition("```json\n")[2].partition("```")[0])["Statement"]
     files = synthesize(PROJECT.catalog, PROJECT.environment("prod"))
     expected = find_expected(files, AwsResources(PROJECT.catalog, PROJECT.environment("prod")))
