@@ -30,7 +30,7 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 INSTALL := $(BIN)/python $(LOCKED)
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures reference
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures reference diagrams
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -93,6 +93,9 @@ pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboa
 
 docs: $(DOCS)/.installed ## build the site of the documentation in build/site, without the network; a broken link fails
 	@$(DOCS)/bin/python tools/docs.py
+
+diagrams: $(VENV)/.dev ## write the diagrams of the documents, which are made from the code
+	@$(BIN)/python -m tools.diagrams
 
 scan: $(SCAN)/.checkov $(VENV)/.dev ## check infra/ with checkov; paidleave/infra/.checkov.yaml gives the reasons for skipped checks
 	@rm -rf $(SCAN)/plans && mkdir $(SCAN)/plans && cd paidleave && \

@@ -1,19 +1,20 @@
 """Places of the boxes of a directed graph in layers, from top to bottom.
 
 Edges that close a loop are drawn beside the boxes. A longer edge gets a place in each layer that it passes, so that it
-crosses no box. The boxes of a layer are ordered by the average place of what is above or below them. The result depends
-only on the arguments and their order.
+crosses no box. The boxes of a layer are ordered by the average place of what is above or below them, and are
+near to it. The result depends only on the arguments and their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import fmean
 
 GAP_X, GAP_Y = 24.0, 28.0
 _SWEEPS = 4
+_ALIGNING_SWEEPS = 8
 _LANE = 12.0  # between the edges that close loops
 
 Key = Hashable
@@ -40,14 +41,20 @@ class Layout:
     lines: list[list[Point]] = field(default_factory=list)
 
 
-def lay_out(sizes: Mapping[Key, tuple[float, float]], edges: Sequence[tuple[Key, Key]]) -> Layout:
-    """Return the layout of boxes with these sizes; the first box is the start."""
+def lay_out(
+    sizes: Mapping[Key, tuple[float, float]],
+    edges: Sequence[tuple[Key, Key]],
+    *,
+    gap_x: float = GAP_X,
+    gap_y: float = GAP_Y,
+) -> Layout:
+    """Return the layout of boxes with these sizes; the first box is the start. The gaps are those between boxes."""
     loops = _find_loops(list(sizes), edges)
     forward = [edge for number, edge in enumerate(edges) if number not in loops]
     layers = _assign_layers(list(sizes), forward)
     rows, chains = _build_rows(sizes, layers, forward)
     _order(rows, chains)
-    layout = _place(rows, sizes)
+    layout = _place(rows, chains, sizes, gap_x, gap_y)
     passing = dict(zip(forward, chains, strict=True))
     lane = layout.width
     for number, edge in enumerate(edges):
@@ -91,7 +98,7 @@ def _find_loops(keys: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> set[in
 
 
 def _assign_layers(keys: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dict[Key, int]:
-    """Return the layer of each box: one below the lowest box that leads to it."""
+    """Return the layer of each box: one below the lowest box that leads to it, or above those to which it leads."""
     layers = dict.fromkeys(keys, 0)
     for _ in keys:
         changed = False
@@ -101,6 +108,10 @@ def _assign_layers(keys: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dic
                 changed = True
         if not changed:
             break
+    ends = {end for _, end in edges}
+    for key in keys:
+        if key not in ends:
+            layers[key] = min((layers[end] - 1 for start, end in edges if start == key), default=0)
     return layers
 
 
@@ -122,12 +133,7 @@ def _build_rows(
 
 def _order(rows: list[list[Key]], chains: Sequence[Sequence[Key]]) -> None:
     """Order each layer by the average place of the neighbors in the layer above, then below, several times."""
-    above: dict[Key, list[Key]] = {}
-    below: dict[Key, list[Key]] = {}
-    for chain in chains:
-        for upper, lower in pairwise(chain):
-            above.setdefault(lower, []).append(upper)
-            below.setdefault(upper, []).append(lower)
+    above, below = _list_neighbors(chains)
     for sweep in range(_SWEEPS):
         neighbors = above if sweep % 2 == 0 else below
         for row in rows if sweep % 2 == 0 else rows[::-1]:
@@ -136,21 +142,77 @@ def _order(rows: list[list[Key]], chains: Sequence[Sequence[Key]]) -> None:
             row.sort(key=averages.__getitem__)
 
 
-def _place(rows: Sequence[Sequence[Key]], sizes: Mapping[Key, tuple[float, float]]) -> Layout:
-    """Return the layout with each layer centered, without lines. What an edge passes is a box without width."""
+def _place(
+    rows: Sequence[Sequence[Key]],
+    chains: Sequence[Sequence[Key]],
+    sizes: Mapping[Key, tuple[float, float]],
+    gap_x: float,
+    gap_y: float,
+) -> Layout:
+    """Return the layout without lines. What an edge passes is a box without width."""
     layout = Layout()
-    measured = [[sizes.get(key, (0.0, 0.0)) for key in row] for row in rows]
-    widths = [sum(width for width, _ in row) + GAP_X * (len(row) - 1) for row in measured]
-    layout.width = max(widths, default=0.0)
+    widths = {key: sizes[key][0] if key in sizes else 0.0 for row in rows for key in row}
+    centers = _align(rows, chains, widths, gap_x)
+    left = min((centers[key] - width / 2 for key, width in widths.items()), default=0.0)
     y = 0.0
-    for row, found, width in zip(rows, measured, widths, strict=True):
-        x, height = (layout.width - width) / 2, max((height for _, height in found), default=0.0)
-        for key, (box_width, box_height) in zip(row, found, strict=True):
-            layout.places[key] = Place(x, y, box_width, box_height if key in sizes else height)
-            x += box_width + GAP_X
-        y += height + GAP_Y
-    layout.height = max(y - GAP_Y, 0.0)
+    for row in rows:
+        height = max((sizes[key][1] for key in row if key in sizes), default=0.0)
+        for key in row:
+            x = centers[key] - widths[key] / 2 - left
+            layout.places[key] = Place(x, y, widths[key], sizes[key][1] if key in sizes else height)
+            layout.width = max(layout.width, x + widths[key])
+        y += height + gap_y
+    layout.height = max(y - gap_y, 0.0)
     return layout
+
+
+def _align(
+    rows: Sequence[Sequence[Key]], chains: Sequence[Sequence[Key]], widths: Mapping[Key, float], gap: float
+) -> dict[Key, float]:
+    """Return the centers of the boxes, in the order of their layers, with each near to its neighbors."""
+    above, below = _list_neighbors(chains)
+    centers: dict[Key, float] = {}
+    for row in rows:
+        offsets = list(accumulate((_find_distance(widths[a], widths[b], gap) for a, b in pairwise(row)), initial=0.0))
+        centers.update({key: offset - offsets[-1] / 2 for key, offset in zip(row, offsets, strict=False)})
+    for sweep in range(_ALIGNING_SWEEPS):
+        downward = sweep % 2 == 0
+        for row in rows if downward else rows[::-1]:
+            neighbors = above if downward else below
+            wanted = [fmean(centers[other] for other in neighbors.get(key, [key])) for key in row]
+            offsets = list(
+                accumulate((_find_distance(widths[a], widths[b], gap) for a, b in pairwise(row)), initial=0.0)
+            )
+            found = _find_nearest_order([one - offset for one, offset in zip(wanted, offsets, strict=False)])
+            centers.update({key: one + offset for key, one, offset in zip(row, found, offsets, strict=False)})
+    return centers
+
+
+def _find_distance(left: float, right: float, gap: float) -> float:
+    """Return the distance of the centers of two neighbors. Beside an edge, which has no width, the gap is half."""
+    return (left + right) / 2 + (gap if left and right else gap / 2)
+
+
+def _find_nearest_order(wanted: Sequence[float]) -> list[float]:
+    """Return the numbers that never decrease and have the least squared distance from the wanted ones."""
+    pools: list[tuple[float, int]] = []  # neighbors that share their mean
+    for one in wanted:
+        pools.append((one, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (second, more), (first, some) = pools.pop(), pools.pop()
+            pools.append(((first * some + second * more) / (some + more), some + more))
+    return [mean for mean, number in pools for _ in range(number)]
+
+
+def _list_neighbors(chains: Sequence[Sequence[Key]]) -> tuple[dict[Key, list[Key]], dict[Key, list[Key]]]:
+    """Return the neighbors above and below each key."""
+    above: dict[Key, list[Key]] = {}
+    below: dict[Key, list[Key]] = {}
+    for chain in chains:
+        for upper, lower in pairwise(chain):
+            above.setdefault(lower, []).append(upper)
+            below.setdefault(upper, []).append(lower)
+    return above, below
 
 
 def _find_bottom(key: Key, rows: Sequence[Sequence[Key]], layout: Layout) -> float:

@@ -147,7 +147,7 @@ class Executions(StoreFile):
         """Record that an ended execution is open again."""
         self._db.execute(
             "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
-            " stop_requested = NULL WHERE id = ?",
+            " stop_requested = NULL WHERE id = ? AND status <> 'RUNNING'",
             (id,),
         )
 
@@ -155,7 +155,7 @@ class Executions(StoreFile):
         """Record the end of an execution. Unless it succeeded, its failure notice is due."""
         self._db.execute(
             "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ?, notice_due = ?"
-            " WHERE id = ?",
+            " WHERE id = ? AND status = 'RUNNING'",
             (status, json.dumps(output), error, cause, format_time(now()), status != "SUCCEEDED", id),
         )
 

@@ -39,7 +39,7 @@ class QueueHead:
 
 
 class Runs(StoreFile):
-    """Access to the table of runs."""
+    """Access to the table of runs. Each statement that changes a status names the status before the change."""
 
     def add_run(
         self,
@@ -69,13 +69,14 @@ class Runs(StoreFile):
 
     def mark_run_pending(self, id: str) -> None:
         """Record that the run's process is about to start."""
-        self._db.execute("UPDATE run SET status = 'PENDING' WHERE id = ?", (id,))
+        self._db.execute("UPDATE run SET status = 'PENDING' WHERE id = ? AND status = 'QUEUED'", (id,))
 
     def mark_run_started(self, id: str, pid: int, pid_created: float) -> None:
         """Record the run's process."""
         with self.relaxed_durability():
             self._db.execute(
-                "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
+                "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ?"
+                " WHERE id = ? AND status = 'PENDING'",
                 (format_time(now()), pid, pid_created, id),
             )
 

@@ -36,7 +36,7 @@ from nightferry.states.machine.history import HISTORY_LIMIT_EVENTS, HistoryEvent
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.machine import Step as Step  # part of this module's interface
 from nightferry.states.machine.memory.frames import Frame, Phase
-from nightferry.states.machine.memory.memory import Memory, Status
+from nightferry.states.machine.memory.memory import REDRIVABLE, Memory, Status
 from nightferry.states.machine.outcomes import PendingTask as PendingTask  # part of this module's interface
 from nightferry.states.machine.work import WORK, end_wait
 
@@ -215,7 +215,7 @@ class Execution:
         """
         if self.definition.type == "EXPRESS":
             raise NotRedrivable("it is an Express execution. Start it again.")
-        if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
+        if self.status not in REDRIVABLE:
             raise NotRedrivable(f"it is {self.status}, and only failed executions can be redriven.")
         machine, root = self._machine, self.memory.root
         if root.stream.last >= HISTORY_LIMIT_EVENTS - 1:

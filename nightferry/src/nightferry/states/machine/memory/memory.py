@@ -17,6 +17,7 @@ from nightferry.states.machine.memory.containers import Stream
 from nightferry.states.machine.memory.frames import Frame
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+REDRIVABLE: tuple[Status, ...] = ("FAILED", "TIMED_OUT", "ABORTED")
 
 Timer = tuple[datetime, int, tuple[int, ...], str]
 """A time at which a frame must run, its last event, its key as numbers (to order simultaneous timers), and its key."""

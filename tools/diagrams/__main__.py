@@ -1,0 +1,5 @@
+"""Write all diagrams."""
+
+from tools.diagrams.all import main
+
+main()
