@@ -14,7 +14,7 @@ from nightferry.cli.terminal.options import VARIABLES
 from tools.reference.markdown import Section, page, sentence
 
 GUIDES: Mapping[str, tuple[str, str]] = {
-    "init": ("First project", "../first-project.md"),
+    "init": ("Getting started", "../getting-started.md"),
     "new-environment": ("Environment files", "environments.md"),
     "run": ("Running tasks", "../running-tasks.md"),
     "start": ("Workflows", "../workflows.md"),

@@ -1,10 +1,13 @@
 """Read a documentation page as a reader does: write its files, run its commands in order, and compare their output.
 
-A page follows four rules:
+A page follows these rules:
 
 - a code block whose first line is a comment with a path is a file of that content; ``…, at the end`` extends the file;
-- each line of an ``sh`` block is a command; ``# in a second terminal`` starts it in the background;
-- a ``text`` block has lines of the output of the commands before it; ``…`` stands for any text or for any lines;
+- each line of an ``sh`` block is a command; ``# in a second terminal`` starts it in the background, and
+  ``# exit code N`` names the exit code of a command that fails;
+- the word ``ID`` in a command stands for the last ID of a run or an execution in the output before it;
+- a ``text`` block has lines of the output of the commands before it; ``…`` stands for any text or for any lines. An
+  address in it with a login code is opened;
 - ``Ctrl-C`` in a paragraph ends the commands in the background.
 """
 
@@ -17,6 +20,7 @@ import shlex
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +30,9 @@ from tests.cli.terminal import read_to_end
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+/\S+|\S+\.\w+)(, at the end)?")
 _BACKGROUND = "# in a second terminal"
+_EXIT_CODE = re.compile(r"  # exit code (\d+)$")
+_ID = re.compile(r"\b[0-9a-f]{32}\b|\b[a-z][a-z0-9-]*-\d{8}T\d{6}-[0-9a-f]{8}\b")
+_LOGIN = re.compile(r"http://\S+/login\?code=\S+")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\(B|\r|\n")
 _TIMEOUT_SECONDS = 600
@@ -46,6 +53,7 @@ class RunCommand:
 
     text: str
     background: bool
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,9 @@ def parse_page(text: str) -> Iterator[Action]:
             yield WriteFile(named[1], content.partition("\n")[2].lstrip("\n"), bool(named[2]))
         elif language == "sh":
             for line in content.replace("\\\n", "").splitlines():
-                yield RunCommand(line.partition("  #")[0].strip(), _BACKGROUND in line)
+                failing = _EXIT_CODE.search(line)
+                code = int(failing[1]) if failing else 0
+                yield RunCommand(line.partition("  #")[0].strip(), _BACKGROUND in line, code)
         elif language == "text":
             yield Expect(content.strip("\n"))
         else:
@@ -119,6 +129,9 @@ class Reader:
     folder: Path
     variables: dict[str, str]
     report: Callable[[Ran], None] = lambda ran: None
+    opened: list[str] = field(default_factory=list)
+    """The HTML of the addresses that the reader opened."""
+    _last_id: str = "ID"
     _block: list[Ran] = field(default_factory=list)
     _background: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _current: Path | None = None
@@ -140,9 +153,11 @@ class Reader:
             case RunCommand(background=True):
                 self._start(action.text)
             case RunCommand():
-                self._block.append(self._run(action.text))
+                self._block.append(self._run(re.sub(r"\bID\b", self._last_id, action.text), action.exit_code))
             case Expect():
                 self._compare(action.excerpt)
+                if "/login?code=" in action.excerpt:
+                    self.opened.append(_open(self._block[-1].text))
                 self._block = []
             case Interrupt():
                 self.interrupt()
@@ -160,9 +175,10 @@ class Reader:
                 shown = "\n".join(f"$ {ran.command}\n{ran.text}" for ran in self._block)
                 raise PageFailed(f"The output has no line {missing!r}:\n{shown}")
             time.sleep(0.5)
-            self._block[-1] = self._run(self._block[-1].command)
+            last = self._block[-1]
+            self._block[-1] = self._run(last.command, last.exit_code)
 
-    def _run(self, command: str) -> Ran:
+    def _run(self, command: str, expected_code: int = 0) -> Ran:
         """Run a command on a pseudo-terminal. Its folder and variables remain for the next one, as in a shell."""
         state = self.folder.parent / f"{self.folder.name}.state"
         script = f"{command}\ncode=$?; export -p > {shlex.quote(str(state))}; pwd; exit $code"
@@ -185,7 +201,9 @@ class Reader:
         self._current = Path(folder.read_text(encoding="utf-8").strip())
         ran = Ran(command, render(drawn.decode(errors="replace")), code, time.monotonic() - started)
         self.report(ran)
-        if code != 0:
+        for found in _ID.findall(ran.text):
+            self._last_id = found
+        if code != expected_code:
             raise PageFailed(f"$ {command}\n{ran.text}\nexit code {code}")
         return ran
 
@@ -218,6 +236,16 @@ class Reader:
                 os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=60)
         self._background = []
+
+
+def _open(text: str) -> str:
+    """Return the HTML of the page at the address in a text, as a browser with cookies gets it."""
+    address = _LOGIN.search(text)
+    assert address is not None, text
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(address[0], timeout=30) as response:
+        content: bytes = response.read()
+    return content.decode()
 
 
 def render(drawn: str) -> list[str]:

@@ -1,11 +1,13 @@
-"""Follow docs/getting-started.md in an empty folder, with the built wheel."""
+"""Follow docs/getting-started.md and docs/tutorial.md in an empty folder, with the built wheel."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,12 @@ from nightferry.cli.app import Verbs
 from nightferry.cli.create.init import Names, write_project
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
-from tests.pages.page import Reader, RunCommand, WriteFile, apply, parse_page
+from nightferry.testing import FakeBucket
+from tests.pages.page import Action, Reader, RunCommand, WriteFile, apply, parse_page
 
 TOOLKIT = Path(__file__).parents[2]
 PAGE = TOOLKIT / "docs" / "getting-started.md"
+TUTORIAL = TOOLKIT / "docs" / "tutorial.md"
 
 
 def build_wheel(folder: Path) -> None:
@@ -40,20 +44,26 @@ def make_variables(wheels: Path, programs: Path) -> dict[str, str]:
     }
 
 
+def read_actions() -> Iterator[Action]:
+    """Yield the actions of both pages. The tutorial continues the project of the first page."""
+    return chain.from_iterable(parse_page(page.read_text(encoding="utf-8")) for page in (PAGE, TUTORIAL))
+
+
 @pytest.fixture
 def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Import the page's package here, and leave none of it to other tests."""
+    """Import the pages' package here, and leave none of it to other tests."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "orders"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("orders", "test_regions")]:
         del sys.modules[name]
 
 
 @pytest.mark.usefixtures("own_modules")
-def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bucket", ["folder"], indirect=True)
+def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path, bucket: FakeBucket) -> None:
     write_project(Names("orders"), tmp_path / "orders")
     verbs = {verb.name for verb in Verbs.verbs}
-    for action in parse_page(PAGE.read_text(encoding="utf-8")):
+    for action in read_actions():
         match action:
             case WriteFile():
                 apply(action, tmp_path / "orders")
@@ -62,6 +72,10 @@ def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path) ->
     project = Project.find(tmp_path / "orders")
     assert set(synthesize(project.catalog, project.environment("test")))
     assert project.environment("local").settings == {"who": "world"}
+    sys.path.append(str(tmp_path / "orders" / "tests"))
+    tests = importlib.import_module("test_regions")
+    tests.test_orders_are_divided_by_region(bucket)
+    tests.test_a_region_without_a_rate_is_a_failure(bucket)
 
 
 @pytest.mark.long
@@ -69,6 +83,7 @@ def test_every_command_works_in_order(tmp_path: Path) -> None:
     build_wheel(tmp_path / "wheels")
     folder = tmp_path / "new"
     folder.mkdir()
-    Reader(folder, make_variables(tmp_path / "wheels", tmp_path / "programs")).follow(
-        parse_page(PAGE.read_text(encoding="utf-8"))
-    )
+    reader = Reader(folder, make_variables(tmp_path / "wheels", tmp_path / "programs"))
+    reader.follow(read_actions())
+    (dashboard,) = reader.opened
+    assert "hello-often" in dashboard

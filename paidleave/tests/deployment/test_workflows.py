@@ -116,7 +116,8 @@ def test_packages_are_installed_with_hashes_as_wheels_and_built_without_download
     """Each command of the Makefile, the images, the workflows and the pages that calls pip install."""
     files = [PROJECT / "Makefile", *PROJECT.glob("*/Dockerfile"), *WORKFLOWS]
     files += [TEMPLATE / "Dockerfile", TEMPLATE / "dot-github" / "workflows" / "ci.yml"]
-    files += [PROJECT / "nightferry" / "docs" / "getting-started.md", *PROJECT.glob("examples/*/README.md")]
+    files += [PROJECT / "nightferry" / "docs" / f"{page}.md" for page in ("getting-started", "tutorial")]
+    files += [*PROJECT.glob("examples/*/README.md")]
     for file in files:
         text = file.read_text(encoding="utf-8").replace("\\\n", " ").replace("$(LOCKED)", LOCKED_INSTALL)
         for command in re.findall(
