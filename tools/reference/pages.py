@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import catalog, commands, environments, job_settings, tasks
+from tools.reference import catalog, commands, environments, job_settings, layouts, reasons, tasks
 
 FOLDER = "nightferry/docs/reference"
 
@@ -14,6 +14,8 @@ PAGES: Mapping[str, Callable[[Path], str]] = {
     f"{FOLDER}/commands.md": lambda _root: commands.render(),
     f"{FOLDER}/environments.md": environments.render,
     f"{FOLDER}/job-settings.md": lambda _root: job_settings.render(),
+    "paidleave/docs/file-layouts.md": lambda _root: layouts.render(),
+    "paidleave/docs/rejection-reasons.md": lambda _root: reasons.render(),
     "paidleave/docs/tasks.md": lambda root: tasks.render(root / "paidleave"),
 }
 """Each page with the function that returns its text; the argument is the root of the repository."""
