@@ -88,8 +88,9 @@ reference: $(VENV)/.dev ## write the reference pages from the code, and show the
 	@$(BIN)/python -m tools.reference
 	@git --no-pager diff --stat -- '*.md'
 
-pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard from the demo and a failed night
+pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard, and of the output of make demo
 	@$(BIN)/python tools/pictures.py
+	@$(BIN)/python tools/demo_picture.py
 
 docs: $(DOCS)/.installed ## build the site of the documentation in build/site, without the network; a broken link fails
 	@$(DOCS)/bin/python tools/docs.py

@@ -8,7 +8,6 @@ The limits are 3 minutes from the installation to the end of the first job, and 
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 import tempfile
@@ -16,13 +15,12 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
 from rich.text import Text
 
 from benchmarks.judge import Limit, judge
 from tests.pages.page import Ran, Reader, parse_page
 from tests.pages.test_getting_started import PAGE, build_wheel, make_variables
+from tools.terminal import export, new_console
 
 FIRST_JOB_LIMIT_SECONDS = 180.0
 PAGE_LIMIT_SECONDS = 300.0
@@ -63,7 +61,7 @@ def main() -> None:
 
 def draw(commands: list[Ran], total: float) -> str:
     """Return an SVG of the commands with their seconds and the beginning of their output."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = new_console(WIDTH)
     # A command is repeated while the page waits for its output, so that the last run has it.
     for ran in (list(repeated)[-1] for _, repeated in groupby(commands, key=lambda ran: ran.command)):
         console.print(Text.assemble(("$ ", "bold cyan"), (ran.command, "bold"), (f"   {ran.seconds:.1f} s", "green")))
@@ -74,9 +72,7 @@ def draw(commands: list[Ran], total: float) -> str:
         if len(ran.lines) > MOST_LINES:
             console.print("…", style="dim")
     console.print(f"\n{total:.0f} seconds for all commands", style="bold green")
-    fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)  # a picture loads no fonts
-    fonts = fonts.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace")
-    return console.export_svg(title="Getting started with Nightferry", code_format=fonts, unique_id="getting-started")
+    return export(console, "Getting started with Nightferry", "getting-started")
 
 
 if __name__ == "__main__":
