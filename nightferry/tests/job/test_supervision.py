@@ -417,6 +417,16 @@ def test_a_killed_job_has_a_last_line_with_its_signal(job: MakeJob, number: sign
     assert [line["exit_code"] for line in ended.events("ended")] == [code]
     (killed,) = ended.events("killed")
     assert number.name in killed["message"]
+    assert ("its memory was exhausted" in killed["message"]) == (number == signal.SIGKILL)
+
+
+def test_a_job_that_is_killed_after_a_stop_request_has_not_exhausted_its_memory(job: MakeJob) -> None:
+    body = (
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))\n"
+        "os.kill(os.getppid(), signal.SIGTERM)\nsignal.pause()"
+    )
+    (killed,) = job(body).run().events("killed")
+    assert killed["message"] == "the job was ended by signal SIGKILL"
 
 
 def test_core_dumps_are_disabled_for_the_job_and_its_programs(job: MakeJob) -> None:

@@ -29,9 +29,11 @@ def explain_execution(
     if execution.cause and not _describes_task(execution.cause):
         cause = execution.cause
         yield "Cause: " + (cause if len(cause) <= _MAX_CAUSE_CHARACTERS else f"{cause[:_MAX_CAUSE_CHARACTERS]} …")
-    for state in states:
-        if state.failed and state.runs and (run := runs.get(state.runs[-1])) is not None:
-            yield _explain_state(backend, state, run)
+    ends = [(state, run) for state in states if state.failed and state.runs and (run := runs.get(state.runs[-1]))]
+    # A failure stops the other branches. The end of their runs is an effect, and not the cause.
+    causes = [(state, run) for state, run in ends if not run.stopped_by_user] or ends
+    for state, run in causes:
+        yield _explain_state(backend, state, run)
 
 
 def explain_run(backend: Backend, run: TaskRun) -> str | None:

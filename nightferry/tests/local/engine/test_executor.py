@@ -11,6 +11,7 @@ import pytest
 from nightferry.backend.executions import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from nightferry.presentation.failures import explain_execution
 from nightferry.states import Execution
 from nightferry.states.builder import PUBLISH, RUN_TASK
 from nightferry.states.data import jsonata
@@ -70,6 +71,35 @@ def test_a_task_that_cannot_start_fails_its_execution(
     [run] = backend.runs()
     assert run.exit_code is None
     assert reason in (run.reason or "")
+
+
+def test_a_failed_branch_stops_the_others_gently_and_is_the_only_cause(backend: LocalBackend) -> None:
+    """A failed Parallel or Map cancels the tasks of its branches when it fails, and again when it ends."""
+    scripts = "trap 'sleep 0.3; echo cleaned; exit 0' TERM; sleep 20 & wait; wait", "sleep 0.4; exit 3"
+    branches = [
+        {
+            "StartAt": name,
+            "States": {
+                name: {
+                    "Type": "Task",
+                    "Resource": RUN_TASK,
+                    "Parameters": overrides(Command=["sh", "-c", script]),
+                    "End": True,
+                }
+            },
+        }
+        for name, script in zip(("long", "short"), scripts, strict=True)
+    ]
+    parallel = {"Type": "Parallel", "Branches": branches, "End": True}
+    backend.store.add_execution("e", "by-hand", {"StartAt": "A", "States": {"A": parallel}}, {})
+    asyncio.run(backend.work(lambda: not (backend.store.open_executions() or backend.store.open_runs())))
+    runs = {run.id: run for run in backend.runs()}
+    stopped = next(run for run in runs.values() if run.stopped_by_user)
+    assert "cleaned" in [line.text for line in backend.log_reader().new([stopped.id])]
+    ended = backend.execution("e")
+    assert ended.status == "FAILED"
+    explained = [*explain_execution(backend, ended, backend.state_history("e"), runs)]
+    assert [line.partition(" (")[0] for line in explained[1:]] == ["short: exit code 3"]
 
 
 def test_an_unknown_resource_fails_the_execution(backend: LocalBackend) -> None:

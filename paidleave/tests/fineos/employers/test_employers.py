@@ -252,7 +252,10 @@ def test_a_few_failures_do_not_fail_the_job_but_many_do(employers: Any, simulato
     assert report["errored_employers_count"] == 2
     assert report["loaded_employers_count"] == 38
     assert employers.queue() == 2
-    assert employers.load(code=1)["errored_employers_count"] == 2
+    failed = employers.load(code=1)
+    assert failed["errored_employers_count"] == 2
+    (error,) = failed["errors"]
+    assert f"The most frequent error: {error} (2 times). See" in failed["message"]
     employers.load(EMPLOYER_LOAD_FAILED_SHARE_LIMIT="1")
 
 

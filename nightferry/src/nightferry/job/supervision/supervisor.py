@@ -66,6 +66,7 @@ class Supervisor:
         self._started = time.monotonic()
         self._deadline: _Deadline | None = None
         self._killed: _Deadline | None = None
+        self._stop_requested = False
         self._child = 0
         self._status: int | None = None
         self._used: resource.struct_rusage | None = None
@@ -144,6 +145,7 @@ class Supervisor:
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self._send_signal(number)
         if number in _STOPS:
+            self._stop_requested = True
             self._limit(limits.STOP_GRACE_SECONDS + _STOP_RESERVE_SECONDS, ExitCode.STOPPED, "it did not stop")
 
     def _limit(self, seconds: float, code: int, reason: str) -> None:
@@ -253,7 +255,8 @@ class Supervisor:
                             {"event": LogEvent.KILLED, "exit_code": int(self._killed.code)})  # fmt: skip
             return int(self._killed.code)
         if number is not None:
-            hint = ". If it was not killed by hand, its memory was exhausted" if number == signal.SIGKILL else ""
+            unexplained = number == signal.SIGKILL and not self._stop_requested
+            hint = ". If it was not killed by hand, its memory was exhausted" if unexplained else ""
             self._log.write("ERROR", f"the job was ended by signal {_name_signal(number)}{hint}",
                             {"event": LogEvent.KILLED, "exit_code": 128 + number})  # fmt: skip
             return 128 + number

@@ -210,9 +210,10 @@ class Engine:
             self._forwarded_stops.add(id)
 
     def _stop_run(self, run: str, reason: str) -> None:
-        """Stop a run on behalf of its execution."""
+        """Stop a run on behalf of its execution, which may request it twice: a second stop would kill the job."""
         if run in self._running:
-            self._launcher.stop(run, reason)
+            if not self._launcher.is_stopping(run):
+                self._launcher.stop(run, reason)
         else:
             self._cancel_pending(run, reason)
 

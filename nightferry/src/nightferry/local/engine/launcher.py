@@ -197,6 +197,10 @@ class Launcher:
         elif process is not None:
             self._signal_to_stop(process)
 
+    def is_stopping(self, run: str) -> bool:
+        """Return True if the run was requested to stop."""
+        return run in self._stopping
+
     def close(self) -> None:
         """Kill all processes and end the reaper."""
         self.kill_all()

@@ -122,9 +122,10 @@ def _check_failed_share(settings: LoadEmployersSettings, counts: LoadCounts, lef
     failed = max(counts.failed - counts.parked, left.newly_parked)
     total = counts.loaded + failed
     if failed > settings.employer_load_failed_share_limit * total:
+        often = [f"The most frequent error: {error} ({count} times). " for error, count in counts.errors.most_common(1)]
         raise JobFailed(
             f"{failed} of {total} employers failed, more than the allowed share of "
-            f"{settings.employer_load_failed_share_limit:.0%} (EMPLOYER_LOAD_FAILED_SHARE_LIMIT). "
+            f"{settings.employer_load_failed_share_limit:.0%} (EMPLOYER_LOAD_FAILED_SHARE_LIMIT). {''.join(often)}"
             "See the import log for counts by error, and last_error in the queue for the error of each employer."
         )
 
