@@ -11,7 +11,7 @@ import typer.main
 from nightferry.cli.app import app
 from nightferry.cli.run.run_ecs_task import app as run_ecs_task
 from nightferry.cli.terminal.options import VARIABLES
-from tools.reference.markdown import Section, page, sentence
+from tools.reference.markdown import Section, mark_options, page, sentence, split_default
 
 GUIDES: Mapping[str, tuple[str, str]] = {
     "init": ("Getting started", "../getting-started.md"),
@@ -43,8 +43,7 @@ GUIDES: Mapping[str, tuple[str, str]] = {
 """The page that explains each verb."""
 
 _TYPES = {str: "TEXT", int: "NUMBER", float: "NUMBER"}
-_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*(=[\w-]+)?")
-_COMMON = {"help", "install_completion", "show_completion"}
+COMMON = {"help", "install_completion", "show_completion"}
 
 
 def render() -> str:
@@ -116,7 +115,7 @@ def describe(name: str, command: Any, guide: tuple[str, str] | None) -> Iterator
         usage = command.get_usage(context).removeprefix("Usage: ")
         section.code(re.sub(r"[{}]", "", " ".join(usage.split())), "text")
     rows = [
-        _describe_parameter(one) for one in command.get_params(context) if one.name not in _COMMON and not one.hidden
+        _describe_parameter(one) for one in command.get_params(context) if one.name not in COMMON and not one.hidden
     ]
     section.table(("Argument or option", "Default", "Meaning"), rows)
     yield section
@@ -128,13 +127,14 @@ def describe(name: str, command: Any, guide: tuple[str, str] | None) -> Iterator
 
 def _convert_help(paragraph: str) -> str:
     """Return a paragraph of a help text, in which a word with dashes is an option."""
-    text = re.sub(r"\*\*(.+?)\*\*", r"`\1`", " ".join(paragraph.split()))
-    parts = re.split(r"(`[^`]+`)", text)
-    return "".join(part if part.startswith("`") else _OPTION.sub(r"`\g<0>`", part) for part in parts)
+    return mark_options(re.sub(r"\*\*(.+?)\*\*", r"`\1`", paragraph))
 
 
 def _describe_parameter(one: Any) -> tuple[str, str, str]:
-    return _name(one), _default(one), sentence(_convert_help(one.help or ""))
+    text, default = split_default(one.help or "")
+    limits = [f"at least {one.min}"] if one.min is not None else []
+    limits += [f"at most {one.max}"] if one.max is not None else []
+    return _name(one), default or _default(one), f"{sentence(text)} {sentence(', '.join(limits))}".strip()
 
 
 def _name(one: Any) -> str:

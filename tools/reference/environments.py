@@ -17,7 +17,7 @@ from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.recipients import Recipients
 from nightferry.presentation.task_settings import describe_limits
 from tools.reference.docstrings import convert, read
-from tools.reference.markdown import Section, page, sentence
+from tools.reference.markdown import Section, anchor, page, sentence, split_default
 
 EXAMPLE = Path("examples/api-to-postgres/environments")
 TABLES: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -59,7 +59,7 @@ def _sections(root: Path) -> Iterator[Section]:
         ("Key", "Type", "Default", "Meaning"), [_describe_key(key, text) for key, text in environment.KEYS.items()]
     )
     yield top
-    settings = Section("[settings]")
+    settings = Section("`[settings]`")
     settings.text(
         "A key for each setting that the catalog declares, with a text, a number, true or false. A setting whose name "
         "has a dot, such as `database.host`, is the key `host` of the table `[settings.database]`. A value of a local "
@@ -68,47 +68,54 @@ def _sections(root: Path) -> Iterator[Section]:
     yield settings
     for table, (model, backends) in TABLES.items():
         yield from _describe_table(table, model, backends)
-    tool = Section("[tool.nightferry] in pyproject.toml")
+    tool = Section("`[tool.nightferry]` in pyproject.toml")
     tool.table(("Key", "Type", "Meaning"), [(f"`{key}`", "text", sentence(text)) for key, text in project.KEYS.items()])
     yield tool
 
 
 def _describe_key(key: str, text: str) -> tuple[str, str, str, str]:
     forms = {"backend": ('`"local"` or `"aws"`', "required"), "production": ("true or false", "`false`")}
-    kind, default = forms.get(key, (f"table [[{key}]](#{key if key != 'notices' else 'noticestopic'})", "empty"))
+    table = "notices.TOPIC" if key == "notices" else key
+    kind, default = forms.get(key, (f"table [`[{table}]`](#{anchor(table)})", "empty"))
     return f"`{key}`", kind, default, sentence(text)
 
 
 def _describe_table(name: str, model: type[BaseModel], backends: str = "") -> Iterator[Section]:
-    section = Section(f"[{name}]", 2 if backends else 3)
+    section = Section(f"`[{name}]`", 2 if backends else 3)
     described = read(model)
     section.text(f"{described.paragraphs[0]}{f' Backend: {backends}.' if backends else ''}")
     for paragraph in described.paragraphs[1:]:
         section.text(paragraph)
-    inner = {key: found for key, field in model.model_fields.items() if (found := _find_table(field.annotation))}
+    inner = {key: found for key, field in model.model_fields.items() if (found := find_table(field.annotation))}
     section.table(
         ("Key", "Type", "Default", "Meaning"),
         [
             (
                 f"`{key}`",
                 f"table {_link(name, key, inner[key])}" if key in inner else describe_type(field.annotation),
-                describe_default(field),
-                " ".join(filter(None, (sentence(convert(field.description or "")), describe_rules(field)))),
+                default or describe_default(field),
+                " ".join(filter(None, (sentence(convert(text)), describe_rules(field)))),
             )
             for key, field in model.model_fields.items()
+            for text, default in [split_default(field.description or "")]
         ],
     )
     yield section
     for key, (nested, named) in inner.items():
-        yield from _describe_table(f"{name}.{key}{'.NAME' if named else ''}", nested)
+        yield from _describe_table(_name_table(name, key, named=named), nested)
 
 
 def _link(name: str, key: str, found: tuple[type[BaseModel], bool]) -> str:
-    title = f"{name}.{key}{'.NAME' if found[1] else ''}"
-    return f"[[{title}]](#{title.replace('.', '').lower()})"
+    title = f"`[{_name_table(name, key, named=found[1])}]`"
+    return f"[{title}](#{anchor(title)})"
 
 
-def _find_table(annotation: Any) -> tuple[type[BaseModel], bool] | None:
+def _name_table(name: str, key: str, *, named: bool) -> str:
+    """Return the name of a table in a table. With ``named``, there is one for each name."""
+    return f"{name}.{key}{('.GROUP' if key == 'operators' else '.NAME') if named else ''}"
+
+
+def find_table(annotation: Any) -> tuple[type[BaseModel], bool] | None:
     """Return the model of a table, and True if the key has a table for each name."""
     for kind in _list_kinds(annotation):
         if isinstance(kind, type) and issubclass(kind, BaseModel):

@@ -65,8 +65,23 @@ def _sections() -> Iterator[Section]:
     )
     yield supplied
 
-    objects = Section("Variables of an object")
-    objects.text(constants["INPUT_VARIABLES"])
+    objects = Section("Values of an object and a schedule")
+    objects.text(
+        "A task that an object trigger or a schedule starts receives them as variables. A workflow receives them as "
+        "members of its input."
+    )
+    objects.table(
+        ("Variable", "Member of the input", "Supplied by", "Meaning"),
+        [
+            (
+                f"`{variable}`",
+                f"`{member}`",
+                "object trigger" if member in contract.OBJECT_MEMBERS else "schedule, backfill",
+                sentence(contract.INPUT_MEANINGS[member]),
+            )
+            for member, variable in contract.INPUT_VARIABLES.items()
+        ],
+    )
     yield objects
 
     codes = Section("Exit codes")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 125
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*(=[\w-]+)?")
+_DEFAULT = re.compile(r"(.*?)[.;]? [Dd]efault: ([^.;]+|\S+|`[^`]+`)\.?")
 
 
 @dataclass
@@ -68,15 +70,22 @@ def escape(cell: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", " ".join(cell.split()))
 
 
+def split_default(text: str) -> tuple[str, str]:
+    """Return a description without ``Default: …`` at its end, and this default."""
+    found = _DEFAULT.fullmatch(" ".join(text.split()))
+    return (found[1], found[2]) if found else (text, "")
+
+
 def sentence(text: str) -> str:
-    """Return a description as a sentence: with a capital letter and a period."""
-    text = " ".join(text.split())
+    """Return a description as a sentence: with a capital letter and a period. Options are code."""
+    text = mark_options(text)
     if not text:
         return ""
     text = text if text.startswith("`") else text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?", ":")) else f"{text}."
 
 
-def code(value: object) -> str:
-    """Return a value as code in a line of text."""
-    return f"`{value}`"
+def mark_options(text: str) -> str:
+    """Return a text on one line, with each option of a command as code."""
+    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(part if part.startswith("`") else _OPTION.sub(r"`\g<0>`", part) for part in parts)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Grant, ObjectTrigger, Schedule, Task, Workflow
 from nightferry.catalog.references import find_references, substitute
+from nightferry.contract import SUPPLIED_VARIABLES
 from nightferry.environments.environment import FOLDER, Environment
 from nightferry.environments.project import Project
 from nightferry.overrides import PERSONAL_VARIABLES
@@ -30,6 +32,8 @@ _OVERLAPS = {
     "queue": "A start while another run is active waits for its end.",
     "replace": "A start stops the run that is active.",
 }
+_Row = tuple[str, str, str, str]
+_SHARED = 4  # tasks with the same setting, from which on it is described once
 _SEVERITIES = {"high": "A failure pages the on-call person.", "low": "A failure is read on the next working day."}
 
 
@@ -45,6 +49,7 @@ def render(root: Path) -> str:
         "the catalog, the settings classes and the environments",
         _Tasks(project.catalog, environments).sections(),
         [
+            "[Be on call](on-call.md): what to do when a task fails.",
             "[Operations](operations.md): the tasks that people start by hand.",
             "[Environment files](../../nightferry/docs/reference/environments.md): the files with these values.",
             "[Commands](../../nightferry/docs/reference/commands.md#run-ecs-task): how to start a task.",
@@ -56,35 +61,53 @@ class _Tasks:
     def __init__(self, catalog: Catalog, environments: Mapping[str, Environment]) -> None:
         self.catalog = catalog
         self.environments = environments
+        self.of_all = {*catalog.env, *catalog.secrets}
+        self.rows = {task.name: dict(self._list_rows(task)) for task in catalog.tasks.values()}
+        counts = Counter(row for rows in self.rows.values() for row in rows.values())
+        self.shared = {row: count for row, count in counts.items() if count >= _SHARED}
 
     def sections(self) -> Iterator[Section]:
         """Yield the sections of the page."""
         common = Section("Settings of all tasks")
-        common.text("Each task also has these variables. A value with `${…}` refers to a resource of the environment.")
-        some = next(iter(self.catalog.tasks.values()))
-        names = {*self.catalog.env, *self.catalog.secrets}
-        shared = [one for one in list_settings(self.catalog, some) if one.variable in names]
-        self._add_settings(common, [one for one in shared if not one.is_secret])
-        self._add_secrets(common, [one for one in shared if one.is_secret])
-        by_hand = " and ".join(f"`{name}`" for name in sorted(PERSONAL_VARIABLES))
-        common.text(f"A start by a person may set {by_hand} of each task.")
+        common.text("Each task has these variables, even if its job does not use them.")
+        some = list_settings(self.catalog, next(iter(self.catalog.tasks.values())))
+        self._add_settings(common, [self._describe(one) for one in some if one.variable in self.catalog.env])
+        self._add_secrets(common, [one for one in some if one.variable in self.catalog.secrets])
+        by_hand = ", ".join(f"`{name}`" for name in sorted(PERSONAL_VARIABLES))
+        common.text(f"A person who starts a task may also set the variables {by_hand}.")
         yield common
+        shared = Section("Settings of several tasks")
+        shared.text(
+            f"At least {_SHARED} tasks have these settings with these values. A value with `${{…}}` refers to a "
+            "resource of the environment: a bucket, or a service of this machine."
+        )
+        self._add_settings(shared, sorted(self.shared))
+        yield shared
         yield Section("Tasks")
         for task in self.catalog.tasks.values():
-            yield self._describe_task(task, names)
+            yield self._describe_task(task)
         yield Section("Workflows")
         for workflow in self.catalog.workflows.values():
             yield self._describe_workflow(workflow)
 
-    def _describe_task(self, task: Task, common: set[str]) -> Section:
+    def _list_rows(self, task: Task) -> Iterator[tuple[str, _Row]]:
+        """Yield the settings of a task that are not secret, nor of all tasks, nor supplied by the platform."""
+        fields = {name.upper() for name in task.config.model_fields}
+        for one in list_settings(self.catalog, task):
+            is_own = one.variable in fields or one.declared is not None or one.required
+            if is_own and not one.is_secret and one.variable not in self.of_all | SUPPLIED_VARIABLES:
+                yield one.variable, self._describe(one)
+
+    def _describe_task(self, task: Task) -> Section:
         section = Section(task.name, 3)
         section.text(sentence(task.description))
         for paragraph in read(task.config).paragraphs if task.main else ():
-            if sentence(paragraph) != sentence(task.description):
-                section.text(paragraph)
+            text = re.sub(r"^Settings of [^.]*\.\s*", "", paragraph)
+            if sentence(text) != sentence(task.description):
+                section.text(text)
         scratch = f", {task.scratch} GiB of temporary files" if task.scratch else ""
         usual = f" It usually takes {_format_limit(task.expected.total_seconds())}." if task.expected else ""
-        retry = f" It is started again {task.retry.attempts} times." if task.retry else ""
+        retry = f" After a failure, it is started again {task.retry.attempts} times." if task.retry else ""
         section.table(
             ("Property", "Value"),
             [
@@ -95,49 +118,39 @@ class _Tasks:
                 ("Time limit", f"{_format_limit(task.time_limit.total_seconds())}.{usual}{retry}"),
                 ("Overlap", f"`{task.overlap}`: {_OVERLAPS[task.overlap]}"),
                 ("Severity", f"`{task.severity}`: {_SEVERITIES[task.severity]}"),
-                (
-                    "Permissions",
-                    "; ".join(_describe_grant(grant) for grant in task.grants) or "none on buckets, topics and roles",
-                ),
+                ("Permissions", "; ".join(map(_describe_grant, task.grants)) or "none on buckets, topics and roles"),
             ],
         )
-        fields = {name.upper() for name in task.config.model_fields}
-        settings = [
-            one
-            for one in list_settings(self.catalog, task)
-            if one.variable not in common and (one.variable in fields or one.declared is not None or one.is_secret)
-        ]
-        self._add_settings(section, [one for one in settings if not one.is_secret])
-        open_ones = [f"`{one.variable}`" for one in settings if one.overridable and not one.is_secret]
-        section.text(f"A start may set {', '.join(open_ones)}." if open_ones else "A start may set none of them.")
-        self._add_secrets(section, [one for one in settings if one.is_secret])
+        rows = self.rows[task.name]
+        self._add_settings(section, [row for row in rows.values() if row not in self.shared])
+        if listed := [f"`{name}`" for name, row in rows.items() if row in self.shared]:
+            section.text(
+                f"It also has {', '.join(listed)} of the [settings of several tasks](#settings-of-several-tasks)."
+            )
+        settings = list_settings(self.catalog, task)
+        open_ones = [f"`{one.variable}`" for one in settings if one.overridable and one.variable in rows]
+        section.text(
+            f"A start may set {', '.join(open_ones)}." if open_ones else "A start may set none of its settings."
+        )
+        self._add_secrets(section, [one for one in settings if one.is_secret and one.variable not in self.of_all])
         return section
 
-    def _add_settings(self, section: Section, settings: list[TaskSetting]) -> None:
-        section.table(
-            ("Setting", "Form", "Value", "Meaning"),
-            [
-                (
-                    f"`{one.variable}`",
-                    f"`{one.form}`",
-                    self._describe_value(one),
-                    " ".join(filter(None, (sentence(one.description), sentence(", ".join(one.limits))))),
-                )
-                for one in settings
-            ],
-        )
+    def _add_settings(self, section: Section, rows: Sequence[_Row]) -> None:
+        section.table(("Setting", "Form", "Value", "Meaning"), rows)
+
+    def _describe(self, one: TaskSetting) -> _Row:
+        limits = re.sub(r"of the form (\S+)$", r"of the form `\1`", ", ".join(one.limits))
+        meaning = f"{sentence(one.description)} {sentence(limits)}".strip()
+        return f"`{one.variable}`", f"`{one.form}`", self._describe_value(one), meaning
 
     def _describe_value(self, one: TaskSetting) -> str:
         if one.origin == "start":
             return "supplied by each start"
         if one.origin == "class":
-            return (
-                one.default.replace("default: ", "default `", 1) + "`"
-                if one.default.startswith("default: ")
-                else one.default
-            )
+            default = one.default.removeprefix("default: ")
+            return default if default in ("required", "optional", "none", "empty") else f"`{default}` by default"
         if one.origin == "catalog":
-            return f"`{one.declared}`" if one.declared else "empty"
+            return _format_value(one.declared or "")
         found: dict[str, list[str]] = {}
         for name, environment in self.environments.items():
             found.setdefault(one.resolve(environment) or "", []).append(name)
@@ -247,9 +260,10 @@ def _format_value(value: str) -> str:
 
 
 def _describe_grant(grant: Grant) -> str:
-    access = " and ".join(sorted(grant.access))
-    pattern = f" `{grant.pattern}`" if grant.kind == "bucket" else ""
-    return f"{access} {grant.kind} `{grant.name}`{pattern}"
+    access = ", ".join(sorted(grant.access))
+    if grant.kind == "bucket":
+        return f"{access} `{grant.pattern}` of bucket `{grant.name}`"
+    return f"{access} {'to topic' if grant.kind == 'topic' else 'role'} `{grant.name}`"
 
 
 def _format_limit(seconds: float) -> str:

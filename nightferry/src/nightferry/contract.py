@@ -26,9 +26,9 @@ RUN_VARIABLE = "NIGHTFERRY_RUN_ID"
 TIME_LIMIT_VARIABLE = "NIGHTFERRY_TIME_LIMIT"
 """The number of seconds after which the job runtime ends the job."""
 OVERLAP_VARIABLE = "NIGHTFERRY_OVERLAP"
-"""The task's overlap policy, an :data:`Overlap`."""
+"""The task's overlap policy: ``allow``, ``skip``, ``queue`` or ``replace``."""
 LEASE_VARIABLE = "NIGHTFERRY_LEASE"
-"""The location of the task's lease: :data:`LEASE_IN_DATABASE` or a folder's location."""
+"""The location of the task's lease: ``database``, or the location of a folder."""
 EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
 """The ARN of the workflow execution that started the run."""
 RESULTS_VARIABLE = "NIGHTFERRY_RESULTS"
@@ -38,11 +38,11 @@ ATTEMPT_VARIABLE = "NIGHTFERRY_ATTEMPT"
 START_VARIABLE = "NIGHTFERRY_START_ID"
 """The ID of the start request on AWS. The log of task state changes contains it after ECS has forgotten its token."""
 PRIVACY_VARIABLE = "NIGHTFERRY_PRIVACY"
-"""The catalog's :class:`Privacy`. A run cannot change it."""
+"""The catalog's privacy policy: ``strict`` or ``secrets-only``. A run cannot change it."""
 SECRETS_VARIABLE = "NIGHTFERRY_SECRETS"
 """The names of the variables that hold the task's secrets, separated by commas, so that the runtime masks them."""
 SCHEDULED_AT_VARIABLE = "SCHEDULED_AT"
-"""The time for which a schedule or a backfill started the run, as :func:`format_scheduled_time` returns it."""
+"""The time for which a schedule or a backfill started the run, in ISO 8601 and UTC: ``2026-11-01T05:30:00Z``."""
 SCHEDULE_VARIABLE = "NIGHTFERRY_SCHEDULE"
 """The name of the schedule that started the run, or for which a backfill started it."""
 EVENTS_VARIABLE = "NIGHTFERRY_EVENTS"
@@ -60,9 +60,20 @@ INPUT_VARIABLES: Mapping[str, str] = MappingProxyType(
 )
 """The members of a workflow's input that an object trigger (the first four) or a schedule supplies.
 
-The value of a member is the variable with the same content in a task that a trigger or schedule starts. ``uri`` is the
-object's location for :mod:`nightferry.storage`: ``s3://…`` on AWS, ``file://…`` on this machine.
+The value of a member is the variable with the same content in a task that a trigger or schedule starts.
 """
+
+INPUT_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "bucket": "Name of the object's bucket.",
+        "key": "Key of the object.",
+        "version": "Version of the object; empty if the bucket has no versions.",
+        "uri": "Location of the object for nightferry.storage: s3://… on AWS, file://… on this machine.",
+        "scheduled_at": "Time for which the schedule or a backfill started the run, in ISO 8601 and UTC.",
+        "schedule": "Name of the schedule.",
+    }
+)
+"""The meaning of each member."""
 
 OBJECT_MEMBERS = frozenset(member for member, variable in INPUT_VARIABLES.items() if variable.startswith("S3_"))
 """The members of a workflow's input that an object trigger supplies."""

@@ -248,7 +248,7 @@ class Catalog:
                 that can destroy or disclose data; with ``never``, only schedules, triggers and workflows start it.
 
         Raises:
-            DeclarationError: The task could not work when deployed. The subclass names the kind of mistake.
+            DeclarationError: the task could not work when deployed. Its subclass names the kind of mistake.
         """
         location = _locate_declaration()
         declaration = f"task '{name}'"

@@ -53,8 +53,8 @@ RUNTIME: Mapping[str, str] = MappingProxyType(
         "NEW_RELIC_ACCOUNT_ID": "Number of the New Relic account that receives the custom events of jobs.",
         "NEW_RELIC_APP_NAME": "Name of the application in New Relic.",
         "NEW_RELIC_EVENTS_URL": "URL that receives custom events. Default: that of the account in the U.S. region.",
-        "NEW_RELIC_LICENSE_KEY": "Secret: the license key. With it, each run is a background transaction.",
-        "NR_INSERT_API_KEY": "Secret: the key for custom events. Without it, none are sent.",
+        "NEW_RELIC_LICENSE_KEY": "License key of New Relic, a secret. With it, each run is a transaction.",
+        "NR_INSERT_API_KEY": "Key for the custom events of jobs, a secret. Without it, none are sent.",
     }
 )
 

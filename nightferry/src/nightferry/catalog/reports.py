@@ -11,7 +11,8 @@ from nightferry.catalog.declarations import PostgresService
 from nightferry.errors import InvalidArgument
 
 Meaning = Literal["good", "neutral", "bad"]
-"""What a count of a report means. Only ``bad`` records have reasons, and their share is compared with the limit."""
+"""What a count of a report means: the job processed the records (``good``), had nothing to do (``neutral``), or
+rejected them (``bad``). Only ``bad`` records have reasons, and their share is compared with the limit."""
 
 _PARAMETERS = ("reference", "after", "limit")
 

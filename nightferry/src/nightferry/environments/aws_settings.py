@@ -159,7 +159,10 @@ class AwsSettings(_Table):
         default=None, description="KMS key of the secrets; default: the account's default key."
     )
     secrets: tuple[str, ...] = Field(default=(), description="Optional secrets that exist in this environment.")
-    log_retention_days: int = Field(default=365, description="Days to retain logs.")
+    log_retention_days: int = Field(
+        default=365,
+        description=f"Days to retain logs, one of {', '.join(map(str, _RETENTIONS))}.",
+    )
     log_quiet_seconds: float = Field(
         default=12,
         gt=0,
@@ -175,7 +178,8 @@ class AwsSettings(_Table):
         default_factory=Alarms, description="Topics that receive alarms. Without them, no alarm notifies anybody."
     )
     egress: dict[str, Egress] = Field(
-        default_factory=dict, description="Additional destinations of the tasks, by name."
+        default_factory=dict,
+        description="Additional destinations of the tasks, by name. The names https and database are reserved.",
     )
     https_anywhere: bool = Field(
         default=True,

@@ -50,14 +50,14 @@ from nightferry.errors import EnvironmentFileError
 FOLDER = "environments"
 KEYS: Mapping[str, str] = MappingProxyType(
     {
-        "backend": 'Where tasks run: "local" on this machine, "aws" on Fargate. Required.',
+        "backend": "Where tasks run: local on this machine, aws on Fargate.",
         "production": "True if a mistake here affects the public. The dashboard then only reads, unless it is started "
         "with --actions.",
         "settings": "Values for the settings that the catalog declares. A setting without a default must be here.",
         "notices": "The recipients of notices, a table for each topic.",
         "engine": "Limits and retention of the local engine. Only for the local backend.",
         "costs": "Prices for nightferry costs that replace those of its table.",
-        "aws": "Account, network and existing resources on AWS. Required for that backend, and ignored for the other.",
+        "aws": "Account, network and existing resources on AWS. Required for the backend aws, and ignored for local.",
     }
 )
 """The keys and tables of the file, with their meaning."""

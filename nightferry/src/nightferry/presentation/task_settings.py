@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.checks import RUNTIME
 from nightferry.catalog.declarations import Secret, Task
 from nightferry.catalog.references import Reference, find_references, substitute
 from nightferry.contract import PARAMETER_PATH, SCHEDULED_AT_VARIABLE, format_option, is_secret
@@ -92,13 +93,13 @@ def list_settings(catalog: Catalog, task: Task) -> list[TaskSetting]:
     names = dict.fromkeys((*fields, *declared, *task.required_at_start, SCHEDULED_AT_VARIABLE))
     settings = [_describe(task, name, fields.get(name), declared.get(name)) for name in names if name not in secrets]
     return settings + [
-        TaskSetting(name, description=_read_description(fields.get(name)), secret=secret, is_secret=True)
+        TaskSetting(name, description=_read_description(name, fields.get(name)), secret=secret, is_secret=True)
         for name, secret in secrets.items()
     ]
 
 
 def _describe(task: Task, name: str, field: FieldInfo | None, declared: str | None) -> TaskSetting:
-    common: dict[str, Any] = {"variable": name, "description": _read_description(field), "declared": declared}
+    common: dict[str, Any] = {"variable": name, "description": _read_description(name, field), "declared": declared}
     if field is not None and is_secret(field.annotation):
         return TaskSetting(**common, is_secret=True)
     if name == SCHEDULED_AT_VARIABLE and field is None:
@@ -119,8 +120,9 @@ def _describe(task: Task, name: str, field: FieldInfo | None, declared: str | No
     )
 
 
-def _read_description(field: FieldInfo | None) -> str:
-    return ((field.description if field else None) or "").rstrip(".")
+def _read_description(name: str, field: FieldInfo | None) -> str:
+    """Return what the class says about a variable, or what the runtime reads it for."""
+    return ((field.description if field else None) or RUNTIME.get(name, "")).rstrip(".")
 
 
 def describe_limits(field: FieldInfo) -> Iterator[str]:
@@ -138,4 +140,4 @@ def describe_limits(field: FieldInfo) -> Iterator[str]:
     for constraint in field.metadata:
         for name, text in words.items():
             if (limit := getattr(constraint, name, None)) is not None:
-                yield text.format(limit)
+                yield "not empty" if (name, limit) == ("min_length", 1) else text.format(limit)
