@@ -89,3 +89,8 @@ def mark_options(text: str) -> str:
     """Return a text on one line, with each option of a command as code."""
     parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
     return "".join(part if part.startswith("`") else _OPTION.sub(r"`\g<0>`", part) for part in parts)
+
+
+def code(value: object) -> str:
+    """Return a value as code in a line of text."""
+    return f"`{value}`"

@@ -1,19 +1,14 @@
-"""The reference pages by their paths in the repository."""
+"""All reference pages by their paths in the repository."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import catalog, commands, environments, job_settings, layouts, reasons, tasks
-
-FOLDER = "nightferry/docs/reference"
+from tools.reference import layouts, reasons, tasks, toolkit
 
 PAGES: Mapping[str, Callable[[Path], str]] = {
-    f"{FOLDER}/catalog.md": lambda _root: catalog.render(),
-    f"{FOLDER}/commands.md": lambda _root: commands.render(),
-    f"{FOLDER}/environments.md": environments.render,
-    f"{FOLDER}/job-settings.md": lambda _root: job_settings.render(),
+    **toolkit.PAGES,
     "paidleave/docs/file-layouts.md": lambda _root: layouts.render(),
     "paidleave/docs/rejection-reasons.md": lambda _root: reasons.render(),
     "paidleave/docs/tasks.md": lambda root: tasks.render(root / "paidleave"),

@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[3]
 sys.path.append(str(ROOT))
 
 from tools.reference import catalog, commands, docstrings, environments  # noqa: E402
-from tools.reference.pages import FOLDER, PAGES  # noqa: E402
+from tools.reference.toolkit import FOLDER, PAGES  # noqa: E402
 
-OURS = [path for path in PAGES if path.startswith(FOLDER)]
+OURS = [*PAGES]
 
 
 @cache
