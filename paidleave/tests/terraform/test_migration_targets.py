@@ -16,7 +16,7 @@ import yaml
 
 PROJECT = Path(__file__).parents[3]
 INFRA = PROJECT / "paidleave" / "infra"
-ENVIRONMENTS = sorted(path.name for path in (INFRA / "ecs-tasks").iterdir())
+ENVIRONMENTS = sorted(path.name for path in (INFRA / "ecs-tasks").iterdir() if path.is_dir())
 MIGRATION = "module.task_db_migrate_up"
 TOKENS = re.compile(r"(data\.\w+\.\w+|module\.\w+|local\.\w+|\baws_\w+\.\w+)")
 
