@@ -10,9 +10,11 @@ import pytest
 from nightferry.backend.runs import RunRequest
 from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.site import Site
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.store import Store
-from tests.dashboard.dashboards import make_client
+from tests.dashboard.dashboards import make_client, make_site
 
 SMALL = {"schedule", "object_trigger"}  # they have a row for each declaration
 QUERIES = ("", "?task=hello&workflow=fails&outcome=failed&since=90d&q=text", "?since=2h&author=anna&action=stop")
@@ -52,6 +54,27 @@ def test_no_page_reads_a_whole_table(site: Site, statements: set[str]) -> None:
     assert len(statements) > 50
     scans = find_scans(backend.store.file, statements)
     assert not scans, "\n".join(sorted(scans))
+
+
+def test_the_first_page_takes_few_statements(night: Path) -> None:
+    statements: list[str] = []
+
+    def open_backend(project: Project, environment: Environment) -> LocalBackend:
+        backend = LocalBackend(project, environment, read_only=True)
+        backend.store._db.set_trace_callback(statements.append)
+        return backend
+
+    client = make_client(make_site(night, backend=open_backend))
+    runs = client.get("/local/now.json").json()["failed_runs"]["number"]
+    errors = [statement for statement in statements if "log_line" in statement]
+    assert 0 < len(errors) <= min(runs, 3), "the last errors of the newest failures"
+    assert len(statements) - len(errors) <= 7, "\n".join(statements)
+    whole = [statement for statement in statements if statement.startswith("SELECT *") and "FROM run " in statement]
+    assert max(int(statement.rpartition("LIMIT ")[2]) for statement in whole) <= 51, "\n".join(whole)
+    statements.clear()
+    client.get("/local/")
+    assert len(statements) <= 7, "\n".join(statements)
+    client.close()
 
 
 def find_scans(file: Path, statements: set[str]) -> set[str]:

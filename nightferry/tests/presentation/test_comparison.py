@@ -28,7 +28,8 @@ from nightferry.testing.tiers import examples
 START = datetime(2026, 11, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 RUN = TaskRun(
-    "a", "load", "STOPPED", ("--all",), "anna", None, START, START + MINUTE, START + 3 * MINUTE, 0, None,
+    "a", "load", "STOPPED", START, START + MINUTE, START + 3 * MINUTE, 0,
+    args=("--all",), started_by="anna", execution=None, reason=None,
     env={"COLOR": "red", "OLD": "1"}, cpu=256, revision="toy-load:7", image="toy:1@sha256:00",
 )  # fmt: skip
 

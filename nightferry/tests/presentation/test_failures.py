@@ -16,7 +16,10 @@ from nightferry.backend.runs import TaskRun
 from nightferry.presentation.failures import explain_run
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
-RUN = TaskRun("7", "load", "STOPPED", (), "anna", None, END - timedelta(hours=9), None, END, 1, None)
+RUN = TaskRun(
+    "7", "load", "STOPPED", END - timedelta(hours=9), None, END, 1,
+    args=(), started_by="anna", execution=None, reason=None,
+)  # fmt: skip
 TEXT = '{"level": "ERROR", "message": "The disk is full"}'
 
 

@@ -53,7 +53,7 @@ from nightferry.backend.reports import (
     require_records,
 )
 from nightferry.backend.request_checks import check_input, get_workflow
-from nightferry.backend.runs import RunRequest, TaskRun
+from nightferry.backend.runs import RunRequest, RunSummary, TaskRun
 from nightferry.backend.starts import ALL_STARTS, NotKnown, Start, StartFilter
 from nightferry.backend.states.cache import StateCache
 from nightferry.backend.states.queries import StateQueries
@@ -323,6 +323,12 @@ class AwsBackend(StateQueries):
     def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`. Includes stopped runs from the log of state changes."""
         return self._queries.find(wanted, before, limit)
+
+    def run_summaries(
+        self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 500
+    ) -> Page[RunSummary]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.runs(wanted, before=before, limit=limit)
 
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""

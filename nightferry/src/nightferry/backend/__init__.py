@@ -7,7 +7,7 @@ from nightferry.backend.interface import Backend, LogReader
 from nightferry.backend.log_windows import LineFilter, LineNumber, LogLine, LogWindow
 from nightferry.backend.queries import Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import RecordsUnreachable, RejectedRecord, Report, ReportFilter
-from nightferry.backend.runs import RunRequest, TaskRun
+from nightferry.backend.runs import RunRequest, RunSummary, TaskRun
 from nightferry.backend.states.values import StateExecution
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ReportFilter",
     "RunFilter",
     "RunRequest",
+    "RunSummary",
     "StateExecution",
     "TaskRun",
     "Unreachable",

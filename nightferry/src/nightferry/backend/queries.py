@@ -7,7 +7,7 @@ and the next page begins after it: entries that are added in the meantime neithe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Self, TypeVar, get_args, overload
@@ -110,6 +110,11 @@ class Count:
 
     def __str__(self) -> str:
         return f"{self.number:,}" if self.complete else f"{self.number:,}+"
+
+
+def count_entries(page: Page[object], count: Callable[[], Count]) -> Count:
+    """Return the number of entries of the list that ``page`` begins; ``count`` is called only if the list continues."""
+    return Count(len(page), complete=True) if page.next is None else count()
 
 
 def judge_run(status: str, exit_code: int | None, stop_code: str | None) -> Outcome:

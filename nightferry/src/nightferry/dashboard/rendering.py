@@ -16,7 +16,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from nightferry.backend.executions import ExecutionSummary
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary
 from nightferry.backend.states.causes import explain_cause
 from nightferry.job.redaction import Redactor
 from nightferry.presentation.durations import format_duration
@@ -83,9 +83,9 @@ def make_etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
-def judge(entry: TaskRun | ExecutionSummary) -> str:
+def judge(entry: RunSummary | ExecutionSummary) -> str:
     """Return the status of a run or an execution, as a key of :data:`STATUSES`."""
-    if isinstance(entry, TaskRun):
+    if isinstance(entry, RunSummary):
         return "queued" if entry.status == "QUEUED" else entry.outcome
     return "interrupted" if entry.interrupted else entry.outcome
 
@@ -93,9 +93,8 @@ def judge(entry: TaskRun | ExecutionSummary) -> str:
 def render_status(status: str, word: str = "") -> Markup:
     """Return a status as a glyph with its word, or with another one."""
     glyph, usual = STATUSES[status]
-    return Markup('<span class="status {}"><span aria-hidden="true">{}</span> {}</span>').format(
-        status, glyph, word or usual
-    )
+    shown = escape(word or usual)
+    return Markup(f'<span class="status {status}"><span aria-hidden="true">{glyph}</span> {shown}</span>')  # noqa: S704
 
 
 def render_time(time: datetime | None, zone: ZoneInfo) -> Markup:
@@ -103,9 +102,9 @@ def render_time(time: datetime | None, zone: ZoneInfo) -> Markup:
     if time is None:
         return Markup('<span class="none">–</span>')
     local = time.astimezone(zone)
-    iso = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return Markup('<time datetime="{}" title="{}">{} <span class="zone">{}</span></time>').format(
-        iso, iso, f"{local:%Y-%m-%d %H:%M:%S}", local.tzname()
+    iso, shown = f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", f"{local:%Y-%m-%d %H:%M:%S}"
+    return Markup(  # noqa: S704  # it has only digits and the zone's abbreviation
+        f'<time datetime="{iso}" title="{iso}">{shown} <span class="zone">{local.tzname()}</span></time>'
     )
 
 

@@ -21,7 +21,7 @@ from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.backend.log_windows import ALL_LINES, Level, LineFilter, LogLine, LogWindow, Place
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, RejectedRecord, Report, ReportFilter, require_records
-from nightferry.backend.runs import RunRequest, TaskRun
+from nightferry.backend.runs import RunRequest, RunSummary, TaskRun
 from nightferry.backend.starts import ALL_STARTS, NotKnown, ScheduleProgress, SeenObject, Start, StartFilter
 from nightferry.backend.states.cache import StateCache
 from nightferry.backend.states.queries import StateQueries
@@ -305,6 +305,12 @@ class LocalBackend(StateQueries):
     def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.runs(wanted, before=before, limit=limit)
+
+    def run_summaries(
+        self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 500
+    ) -> Page[RunSummary]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.run_summaries(wanted, before=before, limit=limit)
 
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from nightferry.backend.errors import CannotRedrive
 from nightferry.backend.interface import Backend
 from nightferry.backend.log_windows import LineFilter
 from nightferry.backend.queries import OUTCOMES, ExecutionFilter, Page, RunFilter, judge_execution, judge_run
-from nightferry.backend.runs import RunRequest
+from nightferry.backend.runs import RunRequest, RunSummary
 from nightferry.backend.starts import NotKnown
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.local.backend import LocalBackend
@@ -94,6 +95,10 @@ def test_pages_of_runs_have_each_run_of_a_filter_once_newest_first(backend: Back
     assert [run.id for run in read_all(backend.runs, wanted, 2)] == expected
     count = backend.count_runs(wanted)
     assert (count.number, count.complete) == (len(expected), True)
+    names = [field.name for field in fields(RunSummary)]
+    assert [[getattr(one, name) for name in names] for one in read_all(backend.run_summaries, wanted, 2)] == [
+        [getattr(run, name) for name in names] for run in everything if run.id in expected
+    ]
 
 
 def test_a_period_includes_its_begin_and_not_its_end(place: Place) -> None:

@@ -10,20 +10,21 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import Response
 
+from nightferry.backend.errors import Refused
 from nightferry.backend.executions import ExecutionSummary
-from nightferry.backend.queries import ExecutionFilter, RunFilter
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.queries import ExecutionFilter, RunFilter, count_entries
+from nightferry.backend.runs import RunSummary, TaskRun
 from nightferry.dashboard.rendering import judge
 from nightferry.dashboard.svg.strip import draw_strip
 from nightferry.dashboard.view import View
 from nightferry.local.engine.engine_lock import read_engine_pid
-from nightferry.presentation.failures import explain_run
 from nightferry.presentation.schedules.late_fires import find_late_fires
 from nightferry.presentation.schedules.schedules import EnvironmentSchedule, find_upcoming, read_schedules
 
 _PERIOD = timedelta(hours=24)
 _SHOWN = 10
 _EXPLAINED = 3  # the newest failures whose log is read for the last error
+_FAILED_RUNS = 50  # of the period that are read, because steps of executions are not shown
 _RUNS = 500  # of the period, for the strips
 _NEXT = 3
 
@@ -43,23 +44,24 @@ def show(view: View) -> Response:
     now = view.site.clock.now()
     since = (now - _PERIOD).replace(microsecond=0)
     backend = view.backend
-    failed_runs = RunFilter(outcome="failed", since=since)
-    failed_executions = ExecutionFilter(outcome="failed", since=since)
-    executions = list(backend.executions(failed_executions, limit=_SHOWN))
-    runs = backend.runs(RunFilter(since=since), limit=_RUNS)
-    newest: dict[str, TaskRun] = {}
+    failed_runs, open_runs = RunFilter(outcome="failed", since=since), RunFilter(outcome="open")
+    failed_executions, open_executions = ExecutionFilter(outcome="failed", since=since), ExecutionFilter(outcome="open")
+    runs = backend.run_summaries(RunFilter(since=since), limit=_RUNS)
+    failed, opened = backend.runs(failed_runs, limit=_FAILED_RUNS), backend.runs(open_runs, limit=_SHOWN)
+    executions = backend.executions(failed_executions, limit=_SHOWN)
+    opened_executions = backend.executions(open_executions, limit=_SHOWN)
+    newest: dict[str, RunSummary] = {}
     for run in runs:
         newest.setdefault(run.task, run)
-    failed = backend.runs(failed_runs, limit=5 * _SHOWN)
     recovered = {task for task, run in newest.items() if run.succeeded}
     failed_tasks = {run.task for run in failed}
     is_repaired = not executions and failed.next is None and failed_tasks <= recovered
     alone = [run for run in failed if run.execution is None][:_SHOWN]  # the others are explained with their execution
     counts: dict[str, Any] = {
-        "failed_executions": backend.count_executions(failed_executions),
-        "failed_runs": backend.count_runs(failed_runs),
-        "open_executions": backend.count_executions(ExecutionFilter(outcome="open")),
-        "open_runs": backend.count_runs(RunFilter(outcome="open")),
+        "failed_executions": count_entries(executions, lambda: backend.count_executions(failed_executions)),
+        "failed_runs": count_entries(failed, lambda: backend.count_runs(failed_runs)),
+        "open_executions": count_entries(opened_executions, lambda: backend.count_executions(open_executions)),
+        "open_runs": count_entries(opened, lambda: backend.count_runs(open_runs)),
     }
     schedules = read_schedules(view.catalog, view.environment, backend, now)
     late = find_late_fires(backend, schedules, now)
@@ -84,8 +86,8 @@ def show(view: View) -> Response:
         reasons=explain_failures(view, executions, failed, alone),
         recovered=recovered,
         repaired=len(failed_tasks) if is_repaired else 0,
-        open_executions=list(backend.executions(ExecutionFilter(outcome="open"), limit=_SHOWN)),
-        open_runs=[view.shown_run(run) for run in backend.runs(RunFilter(outcome="open"), limit=_SHOWN)],
+        open_executions=opened_executions,
+        open_runs=[view.shown_run(run) for run in opened],
         lanes=list_lanes(runs, since, now),
         complete=runs.next is None,
         now=now,
@@ -99,8 +101,11 @@ def explain_failures(
     last = {run.execution: run for run in reversed(failed) if run.execution is not None}
     wanted = {one.id: last[one.id] for one in executions if one.id in last} | {run.id: run for run in alone}
     newest = sorted(wanted, key=lambda id: wanted[id].created_at, reverse=True)[:_EXPLAINED]
-    found = {id: (wanted[id], explain_run(view.backend, wanted[id])) for id in newest}
-    return {id: (run, reason) for id, (run, reason) in found.items() if reason is not None}
+    try:
+        errors = view.backend.last_errors([wanted[id] for id in newest])
+    except Refused as problem:  # the caller may have the permission to read runs but not their log
+        errors = {wanted[id].id: f"not known. {problem}" for id in newest}
+    return {id: (wanted[id], errors[wanted[id].id]) for id in newest if wanted[id].id in errors}
 
 
 def list_upcoming(
@@ -117,15 +122,15 @@ def list_upcoming(
     return sorted(found, key=lambda pair: pair[1])[:_NEXT]
 
 
-def list_lanes(runs: Sequence[TaskRun], since: datetime, now: datetime) -> list[Lane]:
+def list_lanes(runs: Sequence[RunSummary], since: datetime, now: datetime) -> list[Lane]:
     """Return a lane for each task with runs: those with failures first, then by name."""
-    by_task: dict[str, list[TaskRun]] = {}
+    by_task: dict[str, list[RunSummary]] = {}
     for run in runs:
         by_task.setdefault(run.task, []).append(run)
     lanes = []
     for task, found in by_task.items():
-        failed = sum(judge(run) == "failed" for run in found)
         bars = [(judge(run), run.started_at or run.created_at, run.stopped_at or now) for run in found]
+        failed = sum(status == "failed" for status, _, _ in bars)
         title = f"{task}: {len(found)} runs in the last 24 hours, {failed} failed"
         lanes.append(Lane(task, len(found), failed, draw_strip(title, bars, since, now)))
     return sorted(lanes, key=lambda lane: (-lane.failed, lane.task))

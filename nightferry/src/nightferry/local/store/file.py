@@ -45,6 +45,10 @@ class _Cursor(sqlite3.Cursor):
         with _DamageReport(self.connection):
             return super().fetchone()
 
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        with _DamageReport(self.connection):
+            return super().fetchmany(size)
+
     def fetchall(self) -> list[Any]:
         with _DamageReport(self.connection):
             return super().fetchall()

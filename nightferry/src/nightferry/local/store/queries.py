@@ -12,7 +12,7 @@ from typing import TypeVar
 from nightferry.backend.executions import ExecutionSummary
 from nightferry.backend.queries import ALL_EXECUTIONS, ALL_RUNS, Count, Cursor, ExecutionFilter, Page, RunFilter
 from nightferry.backend.reports import ALL_REPORTS, Report, ReportFilter, parse_report
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary, TaskRun
 from nightferry.backend.usage import RunUsage
 from nightferry.contract import LogEvent
 from nightferry.local.store.conditions import Value, build_condition
@@ -24,7 +24,10 @@ from nightferry.local.store.times import format_time, parse_optional_time, parse
 EXAMINED = 100_000
 """The number of entries that a search for text examines before it returns the part that it has."""
 
+_BATCH = 1000  # rows that are read at once
+
 _RUN_TEXTS = ("id", "command", "environment", "started_by", "reason")
+_RUN_COLUMNS = "id, task, status, created_at, started_at, stopped_at, exit_code, stop_code"
 _EXECUTION_COLUMNS = "id, workflow, status, started_at, stopped_at, error, cause, started_by"
 
 _Entry = TypeVar("_Entry")
@@ -49,6 +52,12 @@ class Queries(StoreFile):
     def runs(self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 20) -> Page[TaskRun]:
         """Return the next ``limit`` runs after the cursor ``before``, newest first."""
         return self._find(_query_runs(wanted, before), limit, lambda row: parse_run(row).run)
+
+    def run_summaries(
+        self, wanted: RunFilter = ALL_RUNS, *, before: Cursor | None = None, limit: int = 500
+    ) -> Page[RunSummary]:
+        """Return the next ``limit`` runs after the cursor ``before``, newest first, without their payload."""
+        return self._find(_query_runs(wanted, before, _RUN_COLUMNS), limit, _parse_run_summary)
 
     def count_runs(self, wanted: RunFilter = ALL_RUNS, *, limit: int = 10_000) -> Count:
         """Return the number of runs, counted up to ``limit``."""
@@ -95,13 +104,15 @@ class Queries(StoreFile):
             (*query.texts, *query.values, examined + 1),
         )
         entries: list[_Entry] = []
-        last: Cursor | None = None
-        for number, row in enumerate(rows):
-            if number == examined or len(entries) == limit:
-                return Page(tuple(entries), last)  # this row shows that the list continues
-            last = Cursor(parse_time(row[query.time]), row["id"])
-            if row["matches"]:
-                entries.append(parse(row))
+        last: sqlite3.Row | None = None
+        number = 0
+        while batch := rows.fetchmany(_BATCH):
+            for row in batch:
+                if last is not None and (number == examined or len(entries) == limit):  # the list continues
+                    return Page(tuple(entries), Cursor(parse_time(last[query.time]), last["id"]))
+                number, last = number + 1, row
+                if row["matches"]:
+                    entries.append(parse(row))
         return Page(tuple(entries), None)
 
     def _count(self, query: _Query, limit: int) -> Count:
@@ -131,9 +142,22 @@ def _parse_usage(row: sqlite3.Row) -> RunUsage:
     )
 
 
-def _query_runs(wanted: RunFilter, before: Cursor | None) -> _Query:
+def _parse_run_summary(row: sqlite3.Row) -> RunSummary:
+    return RunSummary(
+        row["id"],
+        row["task"],
+        row["status"],
+        parse_time(row["created_at"]),
+        parse_optional_time(row["started_at"]),
+        parse_optional_time(row["stopped_at"]),
+        row["exit_code"],
+        row["stop_code"],
+    )
+
+
+def _query_runs(wanted: RunFilter, before: Cursor | None, columns: str = "*") -> _Query:
     equal = {"task": wanted.task, "execution": wanted.execution, "outcome": wanted.outcome}
-    return _build_query("run", "*", "created_at", _RUN_TEXTS, equal, wanted, before)
+    return _build_query("run", columns, "created_at", _RUN_TEXTS, equal, wanted, before)
 
 
 def _query_executions(wanted: ExecutionFilter, before: Cursor | None) -> _Query:
