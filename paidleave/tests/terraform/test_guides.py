@@ -19,7 +19,7 @@ from nightferry.terraform.reading.inventory import build_inventory
 from nightferry.testing.iam.statements import Need, find_allowing, matches
 
 PROJECT = Project.find(Path(__file__).parent)
-OVERVIEW = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding="utf-8")
+OVERVIEW = (PROJECT.root / "infra" / "ecs-tasks" / "README.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding="utf-8")
 FIRST_DEPLOYMENT = (PROJECT.root / "docs" / "first-deployment.md").read_text(encoding="utf-8")
 PERMISSIONS = (PROJECT.root / "docs" / "permissions.md").read_text(encoding="utf-8")

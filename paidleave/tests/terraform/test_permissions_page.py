@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nightferry.terraform.deployers.calls import COMMANDS, DATA_SOURCES, PUSH, RESOURCES, STATE
+from nightferry.terraform.files import Files, read
 from nightferry.terraform.policies import make_label
 from nightferry.terraform.reading.expansion import expand, expand_data_sources, reading_files
 from nightferry.terraform.reading.inventory import build_inventory
@@ -71,13 +72,13 @@ def read_statements(title: str) -> dict[str, Statement]:
 
 
 @cache
-def read_infra() -> dict[str, str]:
-    return {str(path.relative_to(INFRA)): path.read_text("utf-8") for path in INFRA.rglob("*.*") if path.is_file()}
+def read_infra(environment: str) -> Files:
+    return read(INFRA, environment)
 
 
 def read_policies(environment: str, role: str) -> list[Json]:
     pattern = re.compile(rf"ecs-tasks/{environment}/{role}-role-policy-\d+\.json")
-    texts = [text for name, text in read_infra().items() if pattern.fullmatch(name)]
+    texts = [text for name, text in read_infra(environment).items() if pattern.fullmatch(name)]
     return [statement for text in texts for statement in json.loads(text)["Statement"]]
 
 
@@ -106,7 +107,7 @@ def merge(statements: Iterable[tuple[str, Json]]) -> dict[str, Statement]:
 
 @cache
 def list_roles(environment: str) -> Mapping[str, Mapping[str, Json]]:
-    return build_inventory(read_infra(), environment).roles
+    return build_inventory(read_infra(environment), environment).roles
 
 
 @cache
@@ -155,7 +156,7 @@ def find_resource_statements(environment: str) -> Iterator[tuple[str, Json]]:
     """Yield the statements of policies with principals, and the permissions of functions."""
     folder = f"ecs-tasks/{environment}"
     with reading_files(folder):
-        for document in expand_data_sources(read_infra(), folder):
+        for document in expand_data_sources(read_infra(environment), folder):
             statements = as_list(to_json(dict(document.arguments)).get("statement", []))
             for one in statements if document.type == "aws_iam_policy_document" else []:
                 if "principals" in one and one["actions"] != ["sts:AssumeRole"]:
@@ -170,7 +171,7 @@ def find_resource_statements(environment: str) -> Iterator[tuple[str, Json]]:
                             "Principal": [name.rpartition(":")[2] for name in one["principals"]["identifiers"]],
                         },
                     )
-        for resource in expand(read_infra(), folder):
+        for resource in expand(read_infra(environment), folder):
             if resource.type == "aws_lambda_permission":
                 given = to_json(dict(resource.arguments))
                 name = given["statement_id"].replace(f"paid-leave-api-{environment}", "APPLICATION-ENV")
@@ -201,7 +202,8 @@ def test_the_conditions_of_trust_policies_are_explained() -> None:
 def test_every_statement_of_people_is_explained() -> None:
     found = [one for environment in ENVIRONMENTS for one in read_policies(environment, r"operators-[\w-]+")]
     assert read_statements("People") == merge((one["Sid"], one) for one in found)
-    groups = {match[1] for name in read_infra() if (match := re.search(r"/operators-([\w-]+)-role-policy", name))}
+    names = {name for environment in ENVIRONMENTS for name in read_infra(environment)}
+    groups = {match[1] for name in names if (match := re.search(r"/operators-([\w-]+)-role-policy", name))}
     assert {find_names(row[0])[0] for row in read_rows(section("People")) if len(row) == 2} == groups
 
 
