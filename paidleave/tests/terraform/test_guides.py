@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from botocore.session import get_session
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.project import Project
-from nightferry.terraform import synthesize
+from nightferry.terraform.files import Files, read
 from nightferry.terraform.reading.expansion import expand
 from nightferry.terraform.reading.expected import find_expected
 from nightferry.terraform.reading.inventory import build_inventory
@@ -25,13 +26,18 @@ FIRST_DEPLOYMENT = (PROJECT.root / "docs" / "first-deployment.md").read_text(enc
 PERMISSIONS = (PROJECT.root / "docs" / "permissions.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", AwsSettings.model_fields)
-def test_every_key_of_an_environment_is_described(key: str) -> None:
-    assert f"`{key}`" in GUIDE
+@cache
+def read_infra(environment: str) -> Files:
+    return read(PROJECT.root / "infra", environment)
+
+
+def test_every_named_key_of_an_environment_exists() -> None:
+    named = set(re.findall(r"`aws\.(\w+)", GUIDE))
+    assert {"account", "state"} <= named <= AwsSettings.model_fields.keys()
 
 
 def test_every_synthesized_file_is_in_the_overview() -> None:
-    for path in synthesize(PROJECT.catalog, PROJECT.environment("test")):
+    for path in read_infra("test"):
         if path.endswith(".tf.json") and path.startswith("ecs-tasks/"):
             assert f"`{path.rpartition('/')[2]}`" in OVERVIEW, path
 
@@ -44,7 +50,7 @@ def test_every_path_in_the_guides_exists() -> None:
 
 def test_the_first_deployment_names_what_exists_in_test() -> None:
     catalog, prefix = PROJECT.catalog, "paid-leave-api-test"
-    names = {name for _, name in build_inventory(synthesize(catalog, PROJECT.environment("test")), "test").resources}
+    names = {name for _, name in build_inventory(read_infra("test"), "test").resources}
     described = set(re.findall(rf"(?<![/\w]){prefix}-[a-z-]+", FIRST_DEPLOYMENT))
     assert described >= {f"{prefix}-cps-errors-failed", f"{prefix}-paidleave-check", f"{prefix}-task-failures"}
     assert described <= names
@@ -70,7 +76,7 @@ def test_the_schedule_of_the_first_deployment_is_a_request_of_the_api() -> None:
 def test_the_permissions_boundary_of_the_guide_allows_what_the_roles_do() -> None:
     section = PERMISSIONS.partition("## Permissions boundary\n")[2].partition("\n## ")[0]
     boundary = json.loads(section.partition("```json\n")[2].partition("```")[0])["Statement"]
-    files = synthesize(PROJECT.catalog, PROJECT.environment("prod"))
+    files = read_infra("prod")
     expected = find_expected(files, AwsResources(PROJECT.catalog, PROJECT.environment("prod")))
     assert len(expected.permissions) > 50
     for role, permissions in expected.permissions.items():
@@ -84,7 +90,7 @@ def test_the_key_policy_of_the_guide_covers_every_log_group_of_production() -> N
     section = GUIDE.partition("## Encryption of logs\n")[2].partition("\n## ")[0]
     statement = json.loads(section.partition("```json\n")[2].partition("```")[0])
     patterns = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
-    resources = expand(synthesize(PROJECT.catalog, PROJECT.environment("prod")), "ecs-tasks/prod")
+    resources = expand(read_infra("prod"), "ecs-tasks/prod")
     groups = [one for one in resources if one.type == "aws_cloudwatch_log_group"]
     assert len(groups) > 5
     for group in groups:
@@ -96,7 +102,7 @@ def test_the_key_policy_of_the_guide_covers_every_log_group_of_production() -> N
 def test_every_log_group_is_encrypted_with_the_key_of_the_environment(name: str) -> None:
     environment = PROJECT.environment(name)
     assert environment.aws is not None
-    resources = expand(synthesize(PROJECT.catalog, environment), f"ecs-tasks/{name}")
+    resources = expand(read_infra(name), f"ecs-tasks/{name}")
     keys = {one.arguments.get("kms_key_id") for one in resources if one.type == "aws_cloudwatch_log_group"}
     assert keys == {environment.aws.log_key}
     assert environment.aws.log_key

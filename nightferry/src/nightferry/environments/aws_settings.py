@@ -188,7 +188,7 @@ class AwsSettings(_Table):
     )
     operators: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], Operators] = Field(
         default_factory=dict,
-        description="Who may start what: the policy of each group of people, operators-GROUP-role-policy-1.json.",
+        description="Who may start what: the policy of each group of people, operators-GROUP-role-policy-*.json.",
     )
     state: TerraformState | None = Field(
         default=None, description="Terraform's S3 backend; default: a local state file."
