@@ -44,6 +44,16 @@ CHOICES: Mapping[str, ModuleType] = {
 """The types with a few fixed texts, and their modules."""
 
 
+_INTERFACES = {
+    "NamedTask": "Task",
+    "NamedTopic": "Topic",
+    "TaskStep": "RunTask",
+    "Service": "PostgresService | CommandService",
+}
+"""The types that signatures have only for the layers of the code, with those that a catalog passes."""
+_INTERFACE = re.compile(rf"\b({'|'.join(_INTERFACES)})\b")
+
+
 def render() -> str:
     """Return the page."""
     return page(
@@ -92,7 +102,10 @@ def _sections() -> Iterator[Section]:
             _add_sizes(section)
         yield section
     steps = Section("Steps of workflows")
-    steps.text("The body of a workflow is one of these steps. [Workflows](../workflows.md) has a complete example.")
+    steps.text(
+        "The body of a workflow is one of these steps. The example of [Catalog.workflow](#catalogworkflow) has all of "
+        "them."
+    )
     yield steps
     for name in STEPS:
         section = Section(name, 3)
@@ -175,17 +188,19 @@ def _add_methods(section: Section, owner: type) -> None:
     for name, method in methods:
         arguments = ", ".join(argument for argument, _ in list_parameters(method))
         rows.append((f"`.{name}({arguments})`", _text(method)))
-    if "__truediv__" in vars(owner):
+    if owner is nightferry.Bucket:
         rows.append(('`/ "path"`', _text(declarations.BucketPath)))
     section.table(("Method", "Meaning"), rows)
 
 
 def _form(parameter: inspect.Parameter) -> str:
     """Return the type of a parameter: links to choices, and no ``None``, which is visible as the default."""
-    text = str(parameter.annotation).replace(" | None", "").replace("nightferry.", "")
+    text = _INTERFACE.sub(lambda name: _INTERFACES[name[0]], str(parameter.annotation).replace(" | None", ""))
     if text in CHOICES:
         return f"[`{text}`](#choices)"
-    return f"`{text}`"
+    if text in (*VALUES, *STEPS):
+        return f"[`{text}`](#{text.lower()})"
+    return "[`Body`](#steps-of-workflows)" if text == "Body" else f"`{text}`"
 
 
 def _default(parameter: inspect.Parameter) -> str:
@@ -219,6 +234,6 @@ def _describe_choice(name: str, module: ModuleType) -> tuple[str, str, str]:
 
 def _add_sizes(section: Section) -> None:
     section.table(
-        ("cpu", "memory in MiB"),
+        ("cpu", "memory"),
         [(f"`{cpu}`", fargate.describe_memories(memories)) for cpu, memories in fargate.SIZES.items()],
     )

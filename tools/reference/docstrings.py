@@ -44,7 +44,7 @@ def parse(text: str) -> Docstring:
 def convert(text: str) -> str:
     """Return reStructuredText as Markdown. A role becomes the last part of its name."""
     text = _ROLE.sub(lambda role: f"`{role[2].rpartition('.')[2]}`", text)
-    return re.sub(r"``(.+?)``", r"`\1`", text)
+    return re.sub(r"(?<![`\w])([A-Z][a-z]+Error)\b", r"`\1`", re.sub(r"``(.+?)``", r"`\1`", text))
 
 
 def read_constants(module: ModuleType) -> dict[str, str]:

@@ -64,7 +64,10 @@ class DuplicateName(DeclarationError):
 
 
 class InvalidName(DeclarationError):
-    """AWS would reject the name. Use lowercase letters, digits and single dashes."""
+    """AWS would reject the name. Use lowercase letters, digits and single dashes, starting with a letter.
+
+    A task's name has at most 60 characters, any other name 40.
+    """
 
 
 class UnknownReference(DeclarationError):

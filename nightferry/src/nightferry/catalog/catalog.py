@@ -224,8 +224,10 @@ class Catalog:
             description: a sentence about the purpose of the task. Default: the first sentence of the settings class.
             env: the variables and their values: constants, settings of the environment, or locations such as
                 ``bucket / "folder"``. The settings class must have a field for each of them, and accept its value.
-            secrets: the secrets, by variable. Their values are added when the job starts.
-            grants: the permissions of the task on buckets, topics and roles. It has no others.
+            secrets: the secrets, by variable. Their values are added when the job starts. Without a secret that is not
+                optional, a start is refused.
+            grants: the permissions of the task, from the methods of a bucket, a topic and a role. On these it has no
+                others.
             size: CPU and memory of the container, in a combination that Fargate offers. Default: ``Size()``.
             time_limit: the longest duration of a run, at least one second. A longer run is stopped with exit code 124.
             expected: the usual duration of a run, at most ``time_limit``, for forecasts before the first run.

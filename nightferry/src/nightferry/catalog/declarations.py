@@ -29,7 +29,7 @@ Via = Literal["scheduler", "rule"]
 """The AWS service that fires a schedule: ``scheduler`` is EventBridge Scheduler, ``rule`` a classic rule."""
 
 TriggerVia = Literal["lambda", "eventbridge"]
-"""How AWS reports a new object: ``lambda`` by S3 to a Lambda function, ``eventbridge`` by EventBridge."""
+"""How AWS reports a new object: ``lambda`` by a Lambda function that S3 calls, ``eventbridge`` by EventBridge."""
 
 CatchUp = Literal["skip", "once", "all"]
 """The starts that the engine makes for missed fires: ``skip`` none, ``once`` one in all, ``all`` one for each."""
@@ -120,7 +120,10 @@ class BucketPath:
 
 @dataclass(frozen=True)
 class Bucket:
-    """An existing bucket; a folder on the local backend."""
+    """An existing bucket, which is a folder on the local backend.
+
+    In the pattern of a grant, ``*`` stands for any characters, also ``/``, and ``?`` for one character.
+    """
 
     name: str
 

@@ -73,7 +73,7 @@ class NewRelicForwarder(_Table):
     )
     log_api_url: Annotated[str, Field(pattern=r"^https://[^\s/]+/log/v1$")] | None = Field(
         default=None,
-        description="Log API, if the license key does not imply it: https://gov-log-api.newrelic.com/log/v1",
+        description="Log API, which only FedRAMP requires: https://gov-log-api.newrelic.com/log/v1",
     )
 
 
@@ -116,15 +116,21 @@ class Operators(_Table):
 class AwsSettings(_Table):
     """The ``[aws]`` table: account, network and the resources that exist before the first ``terraform apply``."""
 
-    account: Account = Field(description="Account number, twelve digits.")
-    region: Region = Field(description="Region.")
+    account: Account = Field(
+        description="Account number, twelve digits. A plan with credentials of another account fails."
+    )
+    region: Region = Field(description="Region of the account, such as us-east-1.")
     cluster: str = Field(min_length=1, description="Name of the ECS cluster.")
     vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] = Field(
         description="ID of the VPC, such as vpc-0123456789abcdef0."
     )
-    subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=16, description="Private subnets of the tasks.")
+    subnets: tuple[Subnet, ...] = Field(
+        min_length=1, max_length=16, description="Private subnets of the tasks, at least one."
+    )
     database_security_group: SecurityGroup | None = Field(
-        default=None, description="Security group of the database, if there is one."
+        default=None,
+        description="Security group of the database, if there is one. Connections from tasks to its port are allowed "
+        "in both groups.",
     )
     database_port: int = Field(default=5432, ge=1, le=65535, description="Port of the database.")
     database_resource_id: str | None = Field(
@@ -158,10 +164,15 @@ class AwsSettings(_Table):
     parameters_key: Arn | None = Field(
         default=None, description="KMS key of the secrets; default: the account's default key."
     )
-    secrets: tuple[str, ...] = Field(default=(), description="Optional secrets that exist in this environment.")
+    secrets: tuple[str, ...] = Field(
+        default=(),
+        description="Optional secrets that exist in this environment. A task receives an optional secret only if it is "
+        "listed.",
+    )
     log_retention_days: int = Field(
         default=365,
-        description=f"Days to retain logs, one of {', '.join(map(str, _RETENTIONS))}.",
+        description=f"Days to retain logs, one of {', '.join(map(str, _RETENTIONS))}. Schedules and object triggers "
+        "require 14 or more, because the redrive of a dead letter searches the state changes for an earlier start.",
     )
     log_quiet_seconds: float = Field(
         default=12,
@@ -172,10 +183,12 @@ class AwsSettings(_Table):
     log_key: Arn | None = Field(default=None, description="KMS key of the log groups.")
     log_forwarder: Arn | None = Field(default=None, description="ARN of the Lambda function that forwards logs.")
     new_relic_forwarder: NewRelicForwarder | None = Field(
-        default=None, description="Create a function that forwards logs to New Relic. Replaces log_forwarder."
+        default=None, description="Create a function that forwards logs to New Relic, instead of log_forwarder."
     )
     alarms: Alarms = Field(
-        default_factory=Alarms, description="Topics that receive alarms. Without them, no alarm notifies anybody."
+        default_factory=Alarms,
+        description="Topics that receive alarms. If only one is set, it receives all alarms; without one, no alarm "
+        "notifies anybody.",
     )
     egress: dict[str, Egress] = Field(
         default_factory=dict,
@@ -191,7 +204,8 @@ class AwsSettings(_Table):
         description="Who may start what: the policy of each group of people, operators-GROUP-role-policy-*.json.",
     )
     state: TerraformState | None = Field(
-        default=None, description="Terraform's S3 backend; default: a local state file."
+        default=None,
+        description="Terraform's S3 backend, with a lock file next to the state. Default: a local state file.",
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of every resource.")
 

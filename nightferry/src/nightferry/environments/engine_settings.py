@@ -1,6 +1,6 @@
 """The ``[engine]`` table of ``environments/NAME.toml``: limits and retention of the local engine.
 
-Every key has a default. ``docs/local-engine.md`` describes them.
+Every key has a default.
 """
 
 from __future__ import annotations
@@ -20,19 +20,32 @@ class EngineSettings(BaseModel):
         default=1000, ge=1, le=100_000, description="Executions that are active at once; others wait."
     )
     drain_seconds: int = Field(
-        default=300, ge=0, description="Seconds that shutdown waits for running tasks before it stops them."
+        default=300,
+        ge=0,
+        description="Seconds for which a stop of the engine waits for running tasks before it stops them.",
     )
-    keep_days: int = Field(default=90, ge=1, description="Days to retain ended runs, executions and notifications.")
-    keep_log_days: int = Field(default=30, ge=1, description="Days to retain the log lines of ended runs.")
+    keep_days: int = Field(
+        default=90, ge=1, description="Days to retain ended runs, executions, notifications and records of starts."
+    )
+    keep_log_days: int = Field(
+        default=30, ge=1, description="Days to retain the log lines of ended runs, at most keep_days."
+    )
     keep_action_days: int = Field(default=400, ge=1, description="Days to retain the record of what people did.")
     keep_runs: int = Field(
-        default=100_000, ge=1, description="Most ended runs to retain; the oldest are deleted first."
+        default=100_000,
+        ge=1,
+        description="Largest number of ended runs outside executions to retain; the oldest are deleted first.",
     )
     keep_executions: int = Field(
-        default=10_000, ge=1, description="Most ended executions to retain; the oldest are deleted first."
+        default=10_000,
+        ge=1,
+        description="Largest number of ended executions to retain, with their runs and histories; the oldest are "
+        "deleted first.",
     )
     free_megabytes: int = Field(
-        default=200, ge=0, description="Free space on the state directory's disk below which /health reports a problem."
+        default=200,
+        ge=0,
+        description="Megabytes of free space on the state directory's disk below which /health reports a problem.",
     )
 
     @property

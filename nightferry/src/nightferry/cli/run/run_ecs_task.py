@@ -60,7 +60,8 @@ def run_ecs_task(
         ),
     ] = None,
     variables: Annotated[
-        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option("-e", help="Set a variable of the run. Repeat the option for more.", metavar="NAME=VALUE"),
     ] = None,
     cpu: Annotated[int | None, typer.Option(help="CPU units (1024 = 1 vCPU). Default: the task's.")] = None,
     memory: Annotated[int | None, typer.Option(help="Memory in MiB. Default: the task's.")] = None,

@@ -103,7 +103,7 @@ class RunTask:
 
 @dataclass(frozen=True)
 class Wait:
-    """Wait.
+    """Wait for a time before the next step.
 
     Attributes:
         duration: the time to wait.
@@ -127,8 +127,8 @@ class Notify:
 
     Attributes:
         topic: the declared topic.
-        subject: at most 100 printable ASCII characters. Default: none; as ``on_failure``, a sentence with the workflow
-            and the environment.
+        subject: at most 100 printable ASCII characters. As ``on_failure``, a sentence with the workflow and the
+            environment replaces a missing one.
         message: a text, or a value such as ``Format("{} rows", Output(load, "rows"))``. As ``on_failure``, the message
             also names the failed step, its error and cause.
         name: the state's name. Default: ``notify`` and the topic's name.
