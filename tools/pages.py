@@ -88,7 +88,7 @@ def parse_page(path: str, text: str) -> Page:
     links: list[Link] = []
     pictures: list[str] = []
     tokens = _MARKDOWN.parse(text)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip(tokens, [*tokens, None][1:], strict=True):
         if token.type == "heading_open" and following:
             title = "".join(
                 child.content for child in following.children or () if child.type in ("text", "code_inline")
