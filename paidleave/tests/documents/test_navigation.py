@@ -12,7 +12,27 @@ from tests.documents.repository import ROOT, SITE, pages
 CLICKS = pages.count_clicks(SITE)
 MODULES = "nightferry/src/nightferry/terraform/"
 """These pages are copied to a project's infra/, where no other page is. They cannot link to one."""
-WITH_NEXT = [path for path in SITE if path not in ("README.md", "CHANGELOG.md") and not path.startswith(MODULES)]
+PENDING = {
+    "nightferry/docs/dashboard.md",
+    "nightferry/docs/everyday-tools.md",
+    "nightferry/docs/jobs.md",
+    "nightferry/docs/local-engine.md",
+    "nightferry/docs/logs.md",
+    "nightferry/docs/notifications.md",
+    "nightferry/docs/running-tasks.md",
+    "nightferry/docs/schedules-and-triggers.md",
+    "nightferry/docs/states.md",
+    "nightferry/docs/testing-jobs.md",
+    "nightferry/docs/workflows.md",
+    "paidleave/docs/infra/creating-ecs-tasks.md",
+    "paidleave/infra/ecs-tasks/README.md",
+}
+"""Pages that are being rewritten."""
+WITH_NEXT = [
+    path
+    for path in SITE
+    if path not in ("README.md", "CHANGELOG.md") and not path.startswith(MODULES) and path not in PENDING
+]
 ENTRIES = [
     "nightferry/docs/getting-started.md",
     "nightferry/docs/build-a-job.md",
