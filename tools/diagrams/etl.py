@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from nightferry.dashboard.pages.executions.graph import build_graph
 from nightferry.dashboard.svg import graph
-from paidleave.catalog.workflows import dor_fineos_etl
+from paidleave.catalog import catalog
+from paidleave.catalog.workflows import LOADERS, dor_fineos_etl
 from tools.diagrams.figure import finish
 
 NAME = "etl"
@@ -33,7 +34,7 @@ def draw() -> Markup:
     assert found is not None
     return finish(
         f"The states of the workflow {dor_fineos_etl.name}",
-        "",
+        f"{dor_fineos_etl.description} Each state runs a task and begins when the state before it has succeeded.",
         float(found[1]),
         float(found[2]),
         [Markup(found[3].replace("><", ">\n<"))],
@@ -41,5 +42,8 @@ def draw() -> Markup:
     )
 
 
-def _describe(_name: str, kind: str) -> tuple[str, str, str]:
-    return "", "", kind
+def _describe(name: str, kind: str) -> tuple[str, str, str]:
+    """Return no status, no glyph, and the description of a task or the number of runs of a Map."""
+    if kind == "Map":
+        return "", "", f"{LOADERS} runs at the same time"
+    return "", "", catalog.tasks[name].description if name in catalog.tasks else ""

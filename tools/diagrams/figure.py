@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from markupsafe import Markup
@@ -24,7 +25,9 @@ MAX_WIDTH = 1000.0
 """Above it, the smallest text has less than 12 pixels on a page of 900 pixels."""
 
 _PADDING = 12.0
-_PANEL_GAP = 56.0
+_COLUMN_GAP = 44.0
+_PANEL_GAP = 40.0
+_CORNER = 6.0
 _NARROW, _WIDE = "iljtfrI.,:;'|()[]!-/ ", "mwMW@%—→"
 
 STYLE = """
@@ -100,12 +103,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure. ``name`` is that of its file; the title and the description are read by screen readers."""
+    """A figure. ``name`` is that of its file; the title and the description are read by screen readers.
+
+    The panels stand in columns. The lines of ``captions`` stand below them.
+    """
 
     name: str
     title: str
     description: str
-    panels: Sequence[Panel]
+    columns: Sequence[Sequence[Panel]]
+    captions: Sequence[str] = ()
     gap_x: float = 24.0
     gap_y: float = 34.0
 
@@ -119,26 +126,31 @@ def measure(text: str, size: float, *, bold: bool = False) -> float:
 
 
 def draw(figure: Figure) -> Markup:
-    """Return the figure as the text of an SVG file, with its panels side by side."""
+    """Return the figure as the text of an SVG file."""
     shapes: list[Markup] = []
     x = height = 0.0
-    for number, panel in enumerate(figure.panels):
-        if number:
-            x += _PANEL_GAP
-        drawn, width, bottom = _draw_panel(panel, figure)
-        top = 0.0
-        if panel.heading:
-            shapes.append(element("text", panel.heading, x=x, y=13.5, class_="heading"))
-            width = max(width, measure(panel.heading, TITLE_SIZE, bold=True))
-            top = LINE + 14
-        shapes.append(element("g", *drawn, transform=f"translate({x:g} {top:g})"))
-        x += width
-        height = max(height, top + bottom)
+    for number, column in enumerate(figure.columns):
+        x += _COLUMN_GAP if number else 0.0
+        drawn = [(panel, *_draw_panel(panel, figure)) for panel in column]
+        width = max(max(size[0], measure(panel.heading, TITLE_SIZE, bold=True)) for panel, _, size in drawn)
+        y = 0.0
+        for panel, parts, size in drawn:
+            y += _PANEL_GAP if y else 0.0
+            if panel.heading:
+                shapes.append(element("text", panel.heading, x=x, y=y + 13.5, class_="heading"))
+                y += LINE + 14
+            shapes.append(element("g", *parts, transform=f"translate({x + (width - size[0]) / 2:.1f} {y:.1f})"))
+            y += size[1]
+        x, height = x + width, max(height, y)
+    for caption in figure.captions:
+        height += LINE if caption is not figure.captions[0] else LINE + 12
+        shapes.append(element("text", caption, x=0, y=height - 4, class_="note"))
+        x = max(x, measure(caption, NOTE_SIZE))
     return finish(figure.title, figure.description, x, height, shapes)
 
 
-def _draw_panel(panel: Panel, figure: Figure) -> tuple[list[Markup], float, float]:
-    """Return the shapes of a panel, its width and its height."""
+def _draw_panel(panel: Panel, figure: Figure) -> tuple[list[Markup], tuple[float, float]]:
+    """Return the shapes of a panel, and its width and height."""
     sizes: dict[Key, tuple[float, float]] = {box.key: box.size for box in panel.boxes}
     parts: list[tuple[Key, Key]] = []
     owners: list[tuple[Edge, bool]] = []  # the edge of each part, and whether it ends with the part
@@ -160,7 +172,7 @@ def _draw_panel(panel: Panel, figure: Figure) -> tuple[list[Markup], float, floa
             shapes += _draw_label(edge.label, layout.places["label", number])
     for box in panel.boxes:
         shapes += draw_box(box, layout.places[box.key])
-    return shapes, layout.width, layout.height
+    return shapes, (layout.width, layout.height)
 
 
 def finish(
@@ -252,15 +264,37 @@ def _find_turn(points: Sequence[Point], side: int) -> float:
 
 
 def _draw_edge(points: Sequence[Point], kind: str, has_head: bool) -> Markup:
-    """Return a smooth line; it is straight where it passes boxes."""
+    """Return a smooth line, which is straight where it passes boxes. A line back has round corners."""
+    is_loop = any(abs(y - to_y) < 0.5 for (_, y), (_, to_y) in pairwise(points))
+    path = _trace_corners(points) if is_loop else _trace_curves(points)
+    head = "m-4 -6l4 6l4 -6" if has_head else ""
+    return element("path", d=path + head, class_=f"edge {kind}".strip())
+
+
+def _trace_curves(points: Sequence[Point]) -> str:
     (x, y), *others = points
     path = f"M{x:.1f} {y:.1f}"
     for to_x, to_y in others:
-        if abs(to_x - x) < 0.5 or abs(to_y - y) < 0.5:
+        if abs(to_x - x) < 0.5:
             path += f"L{to_x:.1f} {to_y:.1f}"
         else:
             middle = (y + to_y) / 2
             path += f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}"
         x, y = to_x, to_y
-    head = "m-4 -6l4 6l4 -6" if has_head else ""
-    return element("path", d=path + head, class_=f"edge {kind}".strip())
+    return path
+
+
+def _trace_corners(points: Sequence[Point]) -> str:
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for (x, y), (at_x, at_y), (to_x, to_y) in zip(points, points[1:], points[2:], strict=False):
+        before = _approach(at_x, at_y, x, y)
+        after = _approach(at_x, at_y, to_x, to_y)
+        path += f"L{before[0]:.1f} {before[1]:.1f}Q{at_x:.1f} {at_y:.1f} {after[0]:.1f} {after[1]:.1f}"
+    return path + f"L{points[-1][0]:.1f} {points[-1][1]:.1f}"
+
+
+def _approach(x: float, y: float, to_x: float, to_y: float) -> Point:
+    """Return the place near a corner in the direction of another place."""
+    length = max(abs(to_x - x), abs(to_y - y), 0.1)
+    part = min(_CORNER / length, 0.5)
+    return x + (to_x - x) * part, y + (to_y - y) * part

@@ -34,8 +34,8 @@ _GROUPS = {
     "workflows": r"aws_sfn_|aws_iam_role(_policy)? \S+\.workflow_|aws_cloudwatch_log_group \S+\.workflows",
     "network": r"aws_(vpc_)?security_group",
     "state_changes": r"aws_cloudwatch_(event_|log_resource_policy)",
-    "events": r"aws_cloudwatch_log_metric_filter|aws_\S+ \S+\.(forward_)?events$",
-    "log": r"aws_\S+ \S+\.(forward_)?tasks$",
+    "events": r"aws_\S+ \S+\.(failures|(forward_)?events)$",
+    "log": r"aws_\S+ \S+\.(successes|(forward_)?tasks)$",
     "alarms": r"aws_cloudwatch_metric_alarm",
     "dashboard": r"aws_cloudwatch_dashboard",
     "topic": r"aws_sns_|aws_kms_key",
@@ -43,22 +43,22 @@ _GROUPS = {
 }
 # The title of a group counts its resources of this type.
 _MAIN = {
-    "schedules": ("aws_scheduler_schedule", "schedule"),
-    "notification": ("aws_s3_bucket_notification", "bucket notification"),
-    "triggers": ("aws_lambda_function", "trigger function"),
-    "tasks": ("aws_ecs_task_definition", "task definition"),
-    "rules": ("aws_cloudwatch_event_rule", "rule for failed executions"),
-    "notices": ("aws_lambda_function", "notice function"),
-    "workflows": ("aws_sfn_state_machine", "state machine"),
-    "network": ("aws_security_group", "security group of tasks"),
-    "state_changes": ("aws_cloudwatch_event_rule", "rule for stopped tasks"),
-    "events": ("aws_cloudwatch_log_group", "log group of state changes"),
-    "log": ("aws_cloudwatch_log_group", "log group of tasks"),
-    "alarms": ("aws_cloudwatch_metric_alarm", "alarm"),
-    "dashboard": ("aws_cloudwatch_dashboard", "dashboard"),
-    "topic": ("aws_sns_topic", "topic for failures"),
-    "parameters": ("aws_ssm_parameter", "parameter"),
-    "dead_letters": ("aws_sqs_queue", "dead-letter queue"),
+    "schedules": ("aws_scheduler_schedule", "schedule", ""),
+    "notification": ("aws_s3_bucket_notification", "bucket notification", ""),
+    "triggers": ("aws_lambda_function", "trigger function", ""),
+    "tasks": ("aws_ecs_task_definition", "task definition", ""),
+    "rules": ("aws_cloudwatch_event_rule", "event rule", "of failed executions"),
+    "notices": ("aws_lambda_function", "notice function", ""),
+    "workflows": ("aws_sfn_state_machine", "state machine", ""),
+    "network": ("aws_security_group", "security group", "of tasks"),
+    "state_changes": ("aws_cloudwatch_event_rule", "event rule", "of stopped tasks"),
+    "events": ("aws_cloudwatch_log_group", "log group", "of state changes"),
+    "log": ("aws_cloudwatch_log_group", "log group", "of tasks"),
+    "alarms": ("aws_cloudwatch_metric_alarm", "alarm", ""),
+    "dashboard": ("aws_cloudwatch_dashboard", "dashboard", ""),
+    "topic": ("aws_sns_topic", "topic", "for failures"),
+    "parameters": ("aws_ssm_parameter", "parameter", ""),
+    "dead_letters": ("aws_sqs_queue", "dead-letter queue", ""),
 }
 _NAMES = {
     "aws_iam_role": "role",
@@ -90,6 +90,30 @@ _EXISTING = {
     "warnings": "topic for warnings",
     "partner_role": "role of FINEOS",
 }
+_DESCRIPTION = (
+    "Each box is a group of resources with their number. "
+    "An arrow leads from a resource to one that it refers to or may use."
+)
+_CAPTIONS = (
+    "An arrow is a reference or a permission. A label is the IAM action, or the number of alarms.",
+    "Dashed boxes exist before the deployment.",
+)
+# The title of each figure, its groups, the existing resources that it has, and groups of the other figure.
+_FIGURES = {
+    "aws-resources": (
+        "What starts and runs tasks",
+        ["schedules", "notification", "triggers", "workflows", "tasks", "network", "log", "dead_letters", "parameters"],
+        ["buckets", "images", "secrets", "database", "partner_role", "database_group"],
+        [],
+    ),
+    "aws-failures": (
+        "What notices a failure",
+        ["rules", "notices", "topic", "state_changes", "events", "alarms", "dashboard"],
+        ["warnings", "forwarder"],
+        ["workflows", "tasks", "dead_letters", "log"],
+    ),
+}
+# Arguments that name a resource of a type, or an existing one.
 _ATTRIBUTES = {
     "group_name": "aws_scheduler_schedule_group",
     "ScheduleGroup": "aws_scheduler_schedule_group",
@@ -103,9 +127,10 @@ _ATTRIBUTES = {
     "rule": "aws_cloudwatch_event_rule",
     "TaskDefinitionFamily": "aws_ecs_task_definition",
     "bucket": "buckets",
-    "namespace": "namespace",
+    "metric_name": "metric",
     "Group": "aws_ecs_task_definition",
 }
+# ARNs without their region and account; the group is the name.
 _ARNS = {
     r"ecs:task-definition/([^:*]+)": "aws_ecs_task_definition",
     r"states:(?:stateMachine|execution):([^:]+)": "aws_sfn_state_machine",
@@ -116,6 +141,7 @@ _ARNS = {
     r"s3:([^/]+)": "buckets",
     r"ssm:parameter(/.+)": "aws_ssm_parameter",
 }
+# What a name is if no resource has it.
 _UNKNOWN = {
     "aws_lambda_function": "forwarder",
     "aws_sns_topic": "warnings",
@@ -156,8 +182,8 @@ def build_model(environment: str = ENVIRONMENT) -> Model:
         group = find_group(resource)
         model.groups[group].append(resource)
         owners[resource.type, resource.name] = group
-        for text in _find_namespaces(resource):
-            owners["namespace", text] = group
+        if resource.type == "aws_cloudwatch_log_metric_filter":
+            owners["metric", resource.arguments["metric_transformation"]["name"]] = group
     for resource in resources:
         own = find_group(resource)
         for target, actions in _find_references(resource, owners, model.existing):
@@ -166,12 +192,6 @@ def build_model(environment: str = ENVIRONMENT) -> Model:
                 reference.sources.add(resource.address)
                 reference.actions |= actions
     return model
-
-
-def _find_namespaces(resource: Resource) -> Iterator[str]:
-    """Yield the namespace of the metric that a filter writes, which alarms read."""
-    if resource.type == "aws_cloudwatch_log_metric_filter":
-        yield resource.arguments["metric_transformation"]["namespace"]
 
 
 def find_group(resource: Resource) -> str:
@@ -245,24 +265,8 @@ def _resolve(
         yield one
 
 
-_FIGURES = {
-    "aws-resources": (
-        "What starts and runs tasks",
-        ["schedules", "notification", "triggers", "workflows", "tasks", "network", "log", "dead_letters", "parameters"],
-        ["buckets", "images", "secrets", "database", "partner_role", "database_group"],
-        [],
-    ),
-    "aws-failures": (
-        "What notices a failure",
-        ["rules", "notices", "topic", "state_changes", "events", "alarms", "dashboard"],
-        ["warnings", "forwarder"],
-        ["workflows", "tasks", "dead_letters", "log"],
-    ),
-}
-
-
 def build() -> list[Figure]:
-    """Return the figures. Each group is in one of them; a figure may show groups of another one again."""
+    """Return the figures. Each group is in one of them, and may be in the other one again."""
     model = build_model()
     figures = []
     for name, (title, groups, existing, repeated) in _FIGURES.items():
@@ -277,7 +281,16 @@ def build() -> list[Figure]:
             for (start, end), reference in model.references.items()
             if {start, end} <= keys and not {start, end} <= {*repeated}
         ]
-        figures.append(Figure(name, f"{title} in the environment {ENVIRONMENT}", "", [Panel(boxes, edges)]))
+        figures.append(
+            Figure(
+                name,
+                f"{title} in the environment {ENVIRONMENT}",
+                _DESCRIPTION,
+                [[Panel(boxes, edges)]],
+                _CAPTIONS,
+                gap_x=14,
+            )
+        )
     return figures
 
 
@@ -290,13 +303,16 @@ def _format_label(start: str, reference: Reference) -> str:
 
 
 def _make_box(group: str, model: Model) -> Box:
-    main, name = _MAIN[group]
+    main, name, purpose = _MAIN[group]
     counts = Counter(resource.type for resource in model.groups[group])
     number = counts.pop(main)
-    notes = [_count(counts.pop(kind), noun) for kind, noun in _NAMES.items() if kind in counts]
+    notes = [purpose] if purpose else []
+    notes += [_count(counts.pop(kind), noun) for kind, noun in _NAMES.items() if kind in counts]
     if group == "network":
-        notes.append("in the existing ECS cluster,")
-        notes.append("VPC and subnets")
+        notes += ["in the existing cluster,", "VPC and subnets"]
+    if group == "alarms":
+        watched = {target: len(one.sources) for (start, target), one in model.references.items() if start == group}
+        notes += [f"{watched[target]} watch {target}" for target in ("schedules", "triggers")]
     if others := counts.keys() - _PARTS:
         raise ValueError(f"tools/diagrams/infrastructure.py has no name for {', '.join(others)}. Add it to _NAMES.")
     kind: Kind = "start" if group in ("schedules", "notification") else "strong" if group == "tasks" else "plain"
@@ -304,7 +320,4 @@ def _make_box(group: str, model: Model) -> Box:
 
 
 def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    plural = re.sub(r"( (of|for) .*|$)", r"s\1", noun, count=1)
-    return f"{number} {plural}"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

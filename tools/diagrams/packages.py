@@ -17,6 +17,8 @@ def find_imports(project: str, divided: frozenset[str] = frozenset()) -> dict[st
     found: dict[str, set[str]] = {}
     for module in sorted(graph.modules):
         own = _find_package(module, divided)
+        if own and own not in divided:
+            found.setdefault(own, set())
         for imported in graph.find_modules_directly_imported_by(module):
             other = _find_package(imported, divided)
             if own and other and own != other:
@@ -60,9 +62,9 @@ def reduce(graph: Graph) -> list[tuple[str, str]]:
     ]
 
 
-def _note(package: str) -> tuple[str, ...]:
+def _note(package: str, divided: frozenset[str]) -> tuple[str, ...]:
     parent, _, _ = package.rpartition(".")
-    return (f"in {parent}",) if parent else ()
+    return (f"in {parent}",) if parent else ("its commands",) if package in divided else ()
 
 
 def build(name: str, project: str, divided: frozenset[str] = frozenset()) -> Figure:
@@ -75,7 +77,7 @@ def build(name: str, project: str, divided: frozenset[str] = frozenset()) -> Fig
         Box(
             package,
             package.split(".")[-1],
-            _note(package),
+            _note(package, divided),
             kind="start" if package not in imported else "idle" if package not in importing else "plain",
         )
         for package in graph
@@ -85,5 +87,6 @@ def build(name: str, project: str, divided: frozenset[str] = frozenset()) -> Fig
         f"The packages of {project} and their imports",
         f"An arrow leads from a package to one that it imports. {len(edges)} of "
         f"{sum(map(len, graph.values()))} imports are shown; the others follow from them.",
-        [Panel(boxes, [Edge(start, end) for start, end in edges])],
+        [[Panel(boxes, [Edge(start, end) for start, end in edges])]],
+        ["An arrow is an import. Imports that follow from others are left out. Nothing imports the yellow packages."],
     )

@@ -24,7 +24,7 @@ _KINDS: dict[Outcome, Kind] = {"open": "plain", "succeeded": "good", "failed": "
 _CAUSES: dict[tuple[Callable[..., object], str], str] = {
     (Runs.mark_run_pending, "QUEUED"): "the limits allow it",
     (Runs.mark_run_started, "PENDING"): "its process runs",
-    (Runs.mark_run_stopped, "QUEUED"): "stopped before",
+    (Runs.mark_run_stopped, "QUEUED"): "stopped before its start",
     (Runs.mark_run_stopped, "PENDING"): "cannot start",
     (Runs.mark_run_stopped, "RUNNING"): "its process ended",
 }
@@ -71,8 +71,10 @@ def build() -> Figure:
     return Figure(
         "run-states",
         "The states of a run and of an execution",
-        "",
-        [_build_run(), _build_task(), _build_execution()],
+        "A run is queued, its process starts and ends, and its outcome follows from its exit code and stop code. An "
+        "execution is running until it has succeeded, failed, timed out or was aborted; a redrive continues it.",
+        [[_build_run()], [_build_execution(), _build_task()]],
+        gap_x=16,
         gap_y=22,
     )
 
@@ -116,15 +118,22 @@ def _find_outcomes() -> dict[Outcome, str]:
 
 
 def _build_task() -> Panel:
-    """Return the states of ECS. The type lists them in their order; QUEUED is a state of the engine."""
+    """Return the states of ECS. The type lists them in their order after QUEUED, a state of the engine only."""
     statuses = get_args(RunStatus)[1:]
-    boxes = [Box(status, status, kind="strong" if status == "RUNNING" else "plain") for status in statuses]
-    return Panel(boxes, [Edge(*pair) for pair in itertools.pairwise(statuses)], "A run on AWS")
+    at = statuses.index("RUNNING")
+    boxes = [
+        Box("starts", "starts", statuses[:at]),
+        Box("RUNNING", "RUNNING", kind="strong"),
+        Box("ends", "ends", statuses[at + 1 : -1]),
+        Box(statuses[-1], statuses[-1], ("outcomes as on", "this machine")),
+    ]
+    edges = [Edge(start.key, end.key) for start, end in itertools.pairwise(boxes)]
+    return Panel(boxes, edges, "A run on AWS, by the states of ECS")
 
 
 def _build_execution() -> Panel:
     statuses = get_args(Status)
-    boxes = [Box("start", "a start", ("by hand, schedule,", "or another execution"), "start")]
+    boxes = [Box("start", "a start", ("by hand, schedule,", "trigger or workflow"), "start")]
     boxes += [
         Box(status, status, kind="strong" if status == "RUNNING" else _KINDS[judge_execution(status)])
         for status in statuses
