@@ -71,9 +71,6 @@ def test_the_first_page_takes_few_statements(night: Path) -> None:
     assert len(statements) - len(errors) <= 7, "\n".join(statements)
     whole = [statement for statement in statements if statement.startswith("SELECT *") and "FROM run " in statement]
     assert max(int(statement.rpartition("LIMIT ")[2]) for statement in whole) <= 51, "\n".join(whole)
-    statements.clear()
-    client.get("/local/")
-    assert len(statements) <= 7, "\n".join(statements)
     client.close()
 
 
