@@ -23,6 +23,7 @@ PROJECT = Project.find(Path(__file__).parent)
 OVERVIEW = (PROJECT.root / "infra" / "ecs-tasks" / "README.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding="utf-8")
 FIRST_DEPLOYMENT = (PROJECT.root / "docs" / "first-deployment.md").read_text(encoding="utf-8")
+NEW_TASK = (PROJECT.root / "docs" / "infra" / "creating-ecs-tasks.md").read_text(encoding="utf-8")
 PERMISSIONS = (PROJECT.root / "docs" / "permissions.md").read_text(encoding="utf-8")
 
 
@@ -43,7 +44,7 @@ def test_every_synthesized_file_is_in_the_overview() -> None:
 
 
 def test_every_path_in_the_guides_exists() -> None:
-    for text in (OVERVIEW, GUIDE):
+    for text in (OVERVIEW, GUIDE, NEW_TASK):
         for path in re.findall(r"`((?:src|infra)/[\w./-]+)`", text):
             assert (PROJECT.root / path).exists(), path
 
