@@ -16,9 +16,11 @@ from pydantic import BaseModel
 
 import nightferry
 from nightferry import contract
+from nightferry.catalog import checks
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.app import app
 from nightferry.cli.run.run_ecs_task import app as run_ecs_task
+from nightferry.cli.terminal import options
 from nightferry.job import logs
 from tests.test_workload_words import find_words
 
@@ -157,6 +159,19 @@ def test_each_key_of_an_environment_has_a_description() -> None:
 
 
 # ── job settings ──
+
+
+def find_reads(*packages: str) -> set[str]:
+    """Return the environment variables that the code of the packages reads by their names."""
+    folder = ROOT / "nightferry/src/nightferry"
+    files = [file for package in packages for file in (folder / package).rglob("*.py")]
+    pattern = re.compile(r'environ(?:\.get\(|\[)"([A-Z_]+)"')
+    return {name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))}
+
+
+def test_each_variable_that_the_code_reads_is_on_a_page() -> None:
+    assert find_reads("cli", "environments", "local", "aws") - {"HOME", "PATH"} <= options.VARIABLES.keys()
+    assert {"LOGGING_LEVEL", "NR_INSERT_API_KEY"} <= find_reads("job") <= checks.RUNTIME.keys()
 
 
 def test_each_variable_of_the_runtime_has_a_description() -> None:

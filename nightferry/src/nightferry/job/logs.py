@@ -45,16 +45,16 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 
 OTHER_EVENTS: Mapping[str, str] = MappingProxyType(
     {
-        "bad_settings": "Settings or arguments are not valid: problems.",
+        "bad_settings": "Settings or arguments are not valid: ``problems``.",
         "events_not_sent": "Custom events were not sent to New Relic.",
-        "failed": "The job failed; exception and traceback if the error was unexpected.",
+        "failed": "The job failed: ``exception`` and ``traceback`` if the error was unexpected.",
         "leaselost": "The lease of the run was lost, so the run must stop.",
         "replaced": "A newer start of the task replaces the run, which must stop.",
-        "stopped": "The job was stopped: reason.",
-        "stopping": "A stop was requested; the job can end its work.",
-        "strays_killed": "Processes that the job left running were killed: count.",
-        "time_limit": "The time limit is reached, and the job is stopped.",
-        "waiting": "The start waits for the run that holds the lease: holder.",
+        "stopped": "The job was stopped: ``reason``.",
+        "stopping": "A stop was requested, so the job can end its work: ``signal``.",
+        "strays_killed": "Processes that the job left running were killed: ``count``.",
+        "time_limit": "The time limit is reached, and the job is stopped: ``where``, the frames of its main thread.",
+        "waiting": "The start waits for the run that holds the lease: ``holder``.",
     }
 )
 """The values of the field ``event`` that the runtime uses besides :class:`LogEvent`, with the fields of their lines."""

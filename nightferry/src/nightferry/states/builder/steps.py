@@ -43,8 +43,8 @@ class Retry:
         attempts: the number of attempts after the first one.
         interval: the seconds before the first of them.
         backoff: the factor by which each further delay is longer.
-        errors: the names of the errors in Amazon States Language after which a step of a workflow is retried. The
-            ``retry`` of a task has no others.
+        errors: the errors after which a step of a workflow is retried, by their names in Amazon States Language. The
+            ``retry`` of ``catalog.task`` must not set them.
     """
 
     attempts: int = 2
