@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.diagrams import etl, file_life, infrastructure, packages, run_states
+from tools.diagrams import etl, file_life, infrastructure, packages, paths, run_states
 from tools.diagrams.figure import draw
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "diagrams"
@@ -17,6 +17,7 @@ def make_all() -> dict[str, str]:
         packages.build("packages-paidleave", "paidleave", frozenset({"dor", "fineos"})),
         run_states.build(),
         *infrastructure.build(),
+        *paths.build(),
         file_life.build(),
     ]
     return {f"{figure.name}.svg": str(draw(figure)) for figure in figures} | {f"{etl.NAME}.svg": str(etl.draw())}

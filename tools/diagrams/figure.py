@@ -122,7 +122,7 @@ def measure(text: str, size: float, *, bold: bool = False) -> float:
     units = sum(
         0.40 if sign in _NARROW else 0.95 if sign in _WIDE else 0.72 if sign.isupper() else 0.60 for sign in text
     )
-    return units * size * (1.06 if bold else 1.0)
+    return units * size * (1.1 if bold else 1.0)
 
 
 def draw(figure: Figure) -> Markup:

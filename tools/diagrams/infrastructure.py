@@ -80,7 +80,7 @@ _PARTS = {
     "aws_cloudwatch_log_resource_policy",
     "aws_sqs_queue_policy",
 }
-_EXISTING = {
+EXISTING = {
     "images": "image repository",
     "database_group": "database's security group",
     "database": "database",
@@ -186,7 +186,7 @@ def build_model(environment: str = ENVIRONMENT) -> Model:
             owners["metric", resource.arguments["metric_transformation"]["name"]] = group
     for resource in resources:
         own = find_group(resource)
-        for target, actions in _find_references(resource, owners, model.existing):
+        for target, actions in find_references(resource, owners, model.existing):
             if target != own:
                 reference = model.references.setdefault((own, target), Reference())
                 reference.sources.add(resource.address)
@@ -203,9 +203,10 @@ def find_group(resource: Resource) -> str:
     raise ValueError(f"tools/diagrams/infrastructure.py has no group for {resource.address}. Add it to _GROUPS.")
 
 
-def _find_references(
+def find_references(
     resource: Resource, owners: Mapping[tuple[str, str], str], existing: dict[str, set[str]]
 ) -> Iterator[tuple[str, set[str]]]:
+    """Yield the groups and existing resources that a resource refers to, with the IAM actions that it allows."""
     if resource.type == "aws_iam_role_policy":
         for statement in json.loads(to_json(resource.arguments["policy"]))["Statement"]:
             for _, text in _walk("", statement["Resource"]):
@@ -274,7 +275,7 @@ def build() -> list[Figure]:
         boxes = [_make_box(group, model) for group in [*groups, *repeated]]
         for kind in existing:
             names = model.existing[kind]
-            text = _EXISTING[kind] if len(names) == 1 else f"{len(names)} {_EXISTING[kind]}s"
+            text = EXISTING[kind] if len(names) == 1 else f"{len(names)} {EXISTING[kind]}s"
             boxes.append(Box(kind, text, kind="existing"))
         edges = [
             Edge(start, end, _format_label(start, reference))
@@ -288,7 +289,7 @@ def build() -> list[Figure]:
                 _DESCRIPTION,
                 [[Panel(boxes, edges)]],
                 _CAPTIONS,
-                gap_x=14,
+                gap_x=12,
             )
         )
     return figures
