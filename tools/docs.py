@@ -13,14 +13,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from markdown_it import MarkdownIt
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from tools.pages import find_pages, published  # noqa: E402
 
 ASSETS = ROOT / "tools" / "site"
 ICON = ROOT / "nightferry" / "src" / "nightferry" / "dashboard" / "static" / "icon.svg"
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_BLOCKS = {"bullet_list_open", "ordered_list_open", "paragraph_open", "fence", "table_open"}
 _ESCAPED_PIPE = re.compile(r"^\|.*\\\|.*$", re.MULTILINE)
-"""A row of a table with an escaped pipe. GitHub requires the backslash in code too, and the site shows it."""
 
 
 def main() -> int:
@@ -41,12 +44,39 @@ def copy_pages(folder: Path) -> None:
         copied.parent.mkdir(parents=True, exist_ok=True)
         if path in pages:
             text = (ROOT / path).read_text(encoding="utf-8")
-            copied.write_text(_ESCAPED_PIPE.sub(_unescape_pipes, text), encoding="utf-8")
+            copied.write_text(adapt(text), encoding="utf-8")
         else:
             shutil.copyfile(ROOT / path, copied)
     for file in (ICON, *ASSETS.iterdir()):
         shutil.copyfile(file, folder / "pages" / file.name)
     shutil.copyfile(ROOT / "zensical.toml", folder / "zensical.toml")
+
+
+def adapt(text: str) -> str:
+    """Return a page in the syntax of Zensical's parser, which shows it then as GitHub does.
+
+    The parser requires four spaces before what an item of a list contains, and a blank line before a list. It does not
+    require a backslash before a pipe in code in a table, and shows it.
+    """
+    lines = _ESCAPED_PIPE.sub(_unescape_pipes, text).splitlines()
+    before: list[int] = []
+    depth, starts_item = 0, False
+    for token in _MARKDOWN.parse(text):
+        depth -= token.type.endswith("_list_close")
+        if token.type == "list_item_open":
+            starts_item = True
+        elif token.map and token.type in _BLOCKS:
+            start, end = token.map
+            if depth and not starts_item:
+                added = max(4 * depth - (len(lines[start]) - len(lines[start].lstrip())), 0)
+                lines[start:end] = [" " * added + line if line else line for line in lines[start:end]]
+            elif token.type.endswith("_list_open") and start and lines[start - 1].strip():
+                before.append(start)
+            starts_item = False
+            depth += token.type.endswith("_list_open")
+    for start in reversed(before):
+        lines.insert(start, "")
+    return "\n".join(lines) + "\n"
 
 
 def build(folder: Path) -> int:

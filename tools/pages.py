@@ -31,11 +31,12 @@ _PICTURE = re.compile(r"\b(?:src|srcset)=\"([^\"]+)\"")
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading: its text without markup, and the anchor that GitHub and the site give it."""
+    """A heading: its text without markup, the anchor that GitHub and the site give it, and its line from 0."""
 
     level: int
     text: str
     anchor: str
+    line: int
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def parse_page(path: str, text: str) -> Page:
             title = "".join(
                 child.content for child in following.children or () if child.type in ("text", "code_inline")
             )
-            headings.append(Heading(int(token.tag[1]), title, _make_anchor(title, headings)))
+            line = token.map[0] if token.map else 0
+            headings.append(Heading(int(token.tag[1]), title, _make_anchor(title, headings), line))
         elif token.type == "html_block":
             pictures += _PICTURE.findall(token.content)
         for child in token.children or ():
@@ -108,6 +110,16 @@ def parse_page(path: str, text: str) -> Page:
 def make_anchor(title: str) -> str:
     """Return the anchor of a heading's text: lower case, without punctuation, with a hyphen for each space."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def read_section(page: Page, anchor: str) -> str:
+    """Return the Markdown below a heading, with its subsections. Raises ValueError if the page has no such heading."""
+    start = next((heading for heading in page.headings if heading.anchor == anchor), None)
+    if start is None:
+        raise ValueError(f"{page.path} has no heading with the anchor {anchor}.")
+    after = (heading.line for heading in page.headings if heading.line > start.line and heading.level <= start.level)
+    lines = (ROOT / page.path).read_text(encoding="utf-8").splitlines()
+    return "\n".join(lines[start.line + 1 : next(after, len(lines))])
 
 
 def count_clicks(pages: dict[str, Page], start: str = START) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.documents.repository import PAGES, ROOT, SITE, pages
+from tests.documents.repository import PAGES, ROOT, SITE, docs, pages
 
 PICTURES = (".svg", ".webp")
 
@@ -71,3 +71,18 @@ def test_links_lead_only_to_pages_and_pictures(path: str) -> None:
     """The site has nothing else."""
     linked = {link.path for link in SITE[path].links if link.path}
     assert [target for target in linked if target not in SITE and not target.endswith(PICTURES)] == []
+
+
+@pytest.mark.parametrize(
+    ("github", "site"),
+    [
+        ("- a\n  - b\n    c\n    - d\n- e\n", "- a\n    - b\n      c\n        - d\n- e\n"),
+        ("1. a\n\n   b\n\n   ```\n   c\n   ```\n2. d\n", "1. a\n\n    b\n\n    ```\n    c\n    ```\n2. d\n"),
+        ("a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
+        ("- a\nb\n\n    - c\n", "- a\nb\n\n    - c\n"),
+        ("| a |\n| --- |\n| `b \\| c` \\| d |\n", "| a |\n| --- |\n| `b | c` \\| d |\n"),
+    ],
+)
+def test_the_copy_for_the_site_has_the_syntax_of_its_parser(github: str, site: str) -> None:
+    """The long tests compare what GitHub's parser and the site show for all pages."""
+    assert docs.adapt(github) == site
