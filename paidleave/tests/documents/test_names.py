@@ -32,3 +32,29 @@ def test_every_described_verb_exists() -> None:
     described = set(re.findall(r"`nightferry ([a-z][a-z-]*)", ALL))
 
     assert described <= {*VERBS}
+
+
+def test_every_option_of_a_described_command_exists() -> None:
+    """The reference lists the options. Those of ``run`` may also be settings of the task."""
+    reference = (ROOT / "nightferry/docs/reference/commands.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### nightferry ([a-z-]+)\n(.*?)(?=^#{2,3} )", reference, re.MULTILINE | re.DOTALL)
+    options = {verb: {"--help", *find_options(text)} for verb, text in sections}
+    assert options.keys() == {*VERBS}
+    used = re.findall(r"nightferry ([a-z][a-z-]*)\b([^`\n|#]*)", ALL)
+    unknown = {
+        f"{verb}{rest}"
+        for verb, rest in used
+        if verb in options and verb != "run" and not find_options(rest) <= options[verb]
+    }
+
+    assert unknown == set()
+
+
+def find_options(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text.partition(" -- ")[0]))
+
+
+def test_every_target_of_make_exists() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    described = set(re.findall(r"(?:`|^)make ((?:-C \S+ )?[a-z][a-z -]*)", ALL, re.MULTILINE))
+    assert {name for line in described for name in line.split() if name[0].isalpha()} <= targets
