@@ -24,8 +24,6 @@ PENDING = {
     "nightferry/docs/states.md",
     "nightferry/docs/testing-jobs.md",
     "nightferry/docs/workflows.md",
-    "paidleave/docs/infra/creating-ecs-tasks.md",
-    "paidleave/infra/ecs-tasks/README.md",
 }
 """Pages that are being rewritten."""
 WITH_NEXT = [
@@ -70,7 +68,7 @@ def test_the_navigation_has_every_page_once() -> None:
 @pytest.mark.parametrize("path", WITH_NEXT)
 def test_a_page_ends_with_two_to_four_links_to_its_neighbors(path: str) -> None:
     page = SITE[path]
-    assert page.headings[-1].text == "Next"
+    assert [heading.text for heading in page.headings].index("Next") == len(page.headings) - 1
     neighbors = [link.path for link in page.links if link.section == "Next"]
     assert 2 <= len(neighbors) <= 4
     assert len({*neighbors, path}) == len(neighbors) + 1
