@@ -21,7 +21,7 @@ def render() -> str:
         "the code of the job runtime",
         _sections(),
         [
-            "[Writing a job](../jobs.md): how to declare the settings of a job.",
+            "[Settings](../settings.md): how to declare the settings of a job.",
             "[Logs](../logs.md): how to read and search the log.",
             "[Catalog](catalog.md): the declarations from which most of these variables come.",
         ],

@@ -12,8 +12,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from nightferry import errors
 from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.checks import find_value_problem
 from nightferry.catalog.declarations import Image, Secret, Task
 from nightferry.catalog.start_values import find_value_problems
+from nightferry.contract import format_value
 from nightferry.job import JobSettings
 from nightferry.states.builder import RUN_TASK, RunTask, Steps
 
@@ -170,3 +172,18 @@ def test_a_value_is_checked_by_the_settings_class(
     _, task = make_catalog(env={"URL": "${bucket:inbox}/x", "THREADS": "2"})
     found = find_value_problems(task, env)
     assert (found == []) if problem is None else (len(found) == 1 and found[0].startswith(problem)), found
+
+
+@pytest.mark.parametrize(
+    ("regions", "problem"),
+    [
+        (["eu", "us"], ""),
+        ('["eu"]', ""),
+        ("eu", "Input should be a valid list"),
+        ("[1]", "Input should be a valid string"),
+        ('["eu"', "Input should be a valid list"),
+    ],
+)
+def test_a_declared_list_is_checked_as_the_job_reads_it(regions: object, problem: str) -> None:
+    field = LoadSettings.model_fields["regions"]
+    assert (find_value_problem(field, format_value(regions)) or "") == problem

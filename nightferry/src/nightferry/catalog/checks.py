@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
@@ -159,11 +161,23 @@ def find_value_problem(field: FieldInfo, value: str) -> str | None:
     if field.annotation is str and not field.metadata:
         return None
     annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    adapter = _get_adapter(annotation)
     try:
-        _get_adapter(annotation).validate_python(value)
+        adapter.validate_python(value)
     except ValidationError as error:
-        return str(error.errors()[0]["msg"])
-    return None
+        problem = error
+    else:
+        return None
+    if value.startswith(("[", "{")):  # a list or a mapping, which a variable holds as JSON
+        with suppress(ValueError, RecursionError):
+            decoded = json.loads(value)
+            try:
+                adapter.validate_python(decoded)
+            except ValidationError as error:
+                problem = error
+            else:
+                return None
+    return str(problem.errors()[0]["msg"])
 
 
 @cache

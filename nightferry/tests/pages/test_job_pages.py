@@ -1,0 +1,114 @@
+"""Run the examples of the pages on jobs.
+
+A code block of such a page is one of these:
+
+- its first line is a comment with a path: a file of a project. The functions ``test_…`` in its tests are called;
+- its lines begin with ``>>>``: a session of Python, whose values are compared. ``…`` stands for any text.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import io
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry import storage
+from nightferry.job.leases import LeaseTiming
+from nightferry.job.limits import LIMIT_GRACE_SECONDS, STOP_GRACE_SECONDS
+from nightferry.terraform.overlap import QUEUE_SECONDS
+from nightferry.testing import FakeBucket
+from nightferry.testing.tiers import LONG
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.py)(, at the end)?\n")
+BUCKETS = ["folder", "s3"] if LONG else ["folder"]  # an emulated S3 takes seconds to import
+
+
+def read_blocks(name: str) -> list[str]:
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    return [textwrap.dedent(indent + block) for indent, block in BLOCK.findall(text)]
+
+
+def check_session(name: str, values: dict[str, Any]) -> int:
+    """Run the sessions of a page one after the other, and return the number of their examples."""
+    sessions = "\n".join(block for block in read_blocks(name) if block.startswith(">>>"))
+    test = doctest.DocTestParser().get_doctest(sessions.replace("…", "..."), values, name, f"{name}.md", 0)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
+    failed, tried = runner.run(test, out=report.append)
+    assert not failed, "".join(report)
+    return tried
+
+
+@pytest.mark.parametrize("bucket", BUCKETS, indirect=True)
+def test_the_sessions_on_storage(bucket: FakeBucket) -> None:
+    assert check_session("storage", {"storage": storage, "io": io, "folder": bucket / "examples"}) > 15
+
+
+def test_the_times_on_leases_and_stops_are_those_of_the_code() -> None:
+    timing = LeaseTiming()
+    leases = (DOCS / "leases.md").read_text(encoding="utf-8")
+    assert f"expires {timing.duration:g} seconds after" in leases
+    assert f"renews it every {timing.renew_interval:g} seconds" in leases
+    assert (QUEUE_SECONDS, "checks\n  once per minute" in leases) == (60, True)
+    jobs = (DOCS / "jobs.md").read_text(encoding="utf-8")
+    times = f"After a stop the process has {STOP_GRACE_SECONDS:g} seconds, after the time limit {LIMIT_GRACE_SECONDS:g}"
+    assert times in jobs
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of a page's project, whose packages are forgotten after the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "src"), str(tmp_path / "tests"), *sys.path])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "acme" or name.startswith("test_"):
+            del sys.modules[name]
+
+
+def write_project(name: str, folder: Path) -> None:
+    (folder / "src" / "acme").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    for block in read_blocks(name):
+        if header := FILE.match(block):
+            with (folder / header[1]).open("a", encoding="utf-8") as file:
+                file.write(block)
+
+
+def call_tests(file: Path, fixtures: dict[str, Any]) -> int:
+    module = importlib.import_module(file.stem)
+    tests = [getattr(module, name) for name in dir(module) if name.startswith("test_")]
+    for test in tests:
+        test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
+        if "bucket" in inspect.signature(test).parameters:
+            for key in tuple(fixtures["bucket"].keys()):
+                storage.delete(fixtures["bucket"] / key)
+    return len(tests)
+
+
+@pytest.mark.parametrize("bucket", ["folder"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "tests"),
+    [("jobs", 3), ("settings", 2), ("secrets-and-personal-data", 2), ("leases", 0), ("retries", 1), ("databases", 0)],
+)
+def test_the_project_of_a_page(name: str, tests: int, folder: Path, bucket: FakeBucket) -> None:
+    write_project(name, folder)
+    if (folder / "src" / "acme" / "catalog.py").exists():
+        catalog = importlib.import_module("acme.catalog")
+        check_session(name, vars(catalog))
+        for job in catalog.catalog.tasks.values():
+            module, _, function = job.main.partition(":")
+            assert getattr(importlib.import_module(module), function).name == job.name
+    assert sum(call_tests(file, {"bucket": bucket}) for file in (folder / "tests").iterdir()) == tests
