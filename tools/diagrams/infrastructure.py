@@ -1,23 +1,19 @@
 """The AWS resources of an environment, and how they refer to each other, from its synthesized Terraform.
 
-Each resource belongs to one group, which is a box of the figure. An arrow is a reference: by Terraform's expression, by
-an ARN, by a name in an argument, or by the resources of an IAM statement.
+Each resource belongs to one group, which is a box of the figure. An arrow is a reference (:mod:`.references`).
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from nightferry.terraform.files import read
 from nightferry.terraform.reading.expansion import Resource, expand
-from nightferry.terraform.reading.values import to_json
 from tools.diagrams.figure import Box, Edge, Figure, Kind, Panel
+from tools.diagrams.references import find_references
 
 INFRA = Path(__file__).resolve().parents[2] / "paidleave" / "infra"
 ENVIRONMENT = "test"
@@ -96,7 +92,7 @@ _DESCRIPTION = (
 )
 _CAPTIONS = (
     "An arrow is a reference or a permission. A label is the IAM action, or the number of alarms.",
-    "Dashed boxes exist before the deployment.",
+    "Dashed boxes exist before the deployment. Encryption keys that exist before it are left out.",
 )
 # The title of each figure, its groups, the existing resources that it has, and groups of the other figure.
 _FIGURES = {
@@ -113,47 +109,8 @@ _FIGURES = {
         ["workflows", "tasks", "dead_letters", "log"],
     ),
 }
-# Arguments that name a resource of a type, or an existing one.
-_ATTRIBUTES = {
-    "group_name": "aws_scheduler_schedule_group",
-    "ScheduleGroup": "aws_scheduler_schedule_group",
-    "log_group_name": "aws_cloudwatch_log_group",
-    "log_group": "aws_cloudwatch_log_group",
-    "awslogs-group": "aws_cloudwatch_log_group",
-    "QueueName": "aws_sqs_queue",
-    "FunctionName": "aws_lambda_function",
-    "function_name": "aws_lambda_function",
-    "RuleName": "aws_cloudwatch_event_rule",
-    "rule": "aws_cloudwatch_event_rule",
-    "TaskDefinitionFamily": "aws_ecs_task_definition",
-    "bucket": "buckets",
-    "metric_name": "metric",
-    "Group": "aws_ecs_task_definition",
-}
-# ARNs without their region and account; the group is the name.
-_ARNS = {
-    r"ecs:task-definition/([^:*]+)": "aws_ecs_task_definition",
-    r"states:(?:stateMachine|execution):([^:]+)": "aws_sfn_state_machine",
-    r"lambda:function:([^:]+)": "aws_lambda_function",
-    r"sns:(.+)": "aws_sns_topic",
-    r"iam:role/(.+)": "aws_iam_role",
-    r"rds-db:dbuser:([^/]+)": "database",
-    r"s3:([^/]+)": "buckets",
-    r"ssm:parameter(/.+)": "aws_ssm_parameter",
-}
-# What a name is if no resource has it.
-_UNKNOWN = {
-    "aws_lambda_function": "forwarder",
-    "aws_sns_topic": "warnings",
-    "aws_iam_role": "partner_role",
-    "aws_ssm_parameter": "secrets",
-    "database": "database",
-    "buckets": "buckets",
-}
-_DATA = {"aws_ecs_cluster": "network", "aws_ecr_repository": "images"}
-_REFERENCE = re.compile(r'(data\.)?(aws_[a-z0-9_]+)(?:\["([^"]+)"\]|\.([a-z_]+))')
-_ARN = re.compile(r"arn:aws:([a-z0-9-]+):[^:\s\"]*:[^:\s\"]*:([^\s\",]+)")
-_NETWORK = re.compile(r"\b(vpc|subnet|sg)-[0-9a-f]{8,}")
+_OMITTED = {("alarms", "schedules"), ("alarms", "triggers"), ("state_changes", "network")}
+"""References that no figure shows, because their groups are in different ones. The box of the alarms counts its own."""
 
 
 @dataclass
@@ -203,73 +160,12 @@ def find_group(resource: Resource) -> str:
     raise ValueError(f"tools/diagrams/infrastructure.py has no group for {resource.address}. Add it to _GROUPS.")
 
 
-def find_references(
-    resource: Resource, owners: Mapping[tuple[str, str], str], existing: dict[str, set[str]]
-) -> Iterator[tuple[str, set[str]]]:
-    """Yield the groups and existing resources that a resource refers to, with the IAM actions that it allows."""
-    if resource.type == "aws_iam_role_policy":
-        for statement in json.loads(to_json(resource.arguments["policy"]))["Statement"]:
-            for _, text in _walk("", statement["Resource"]):
-                for target in _resolve("", text, owners, existing):
-                    yield target, set(statement["Action"])
-    elif resource.type != "aws_iam_role":
-        for key, text in _walk("", to_json(dict(resource.arguments))):
-            for target in _resolve(key, text, owners, existing):
-                yield target, set()
-
-
-def _walk(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        decoded = None
-        if value[:1] in ("[", "{"):
-            try:
-                decoded = json.loads(value)
-            except ValueError:
-                decoded = None
-        if decoded is None:
-            yield key, value
-        else:
-            yield from _walk(key, decoded)
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _walk(name, item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _walk(key, item)
-
-
-def _resolve(
-    key: str, text: str, owners: Mapping[tuple[str, str], str], existing: dict[str, set[str]]
-) -> Iterator[str]:
-    def find(kind: str, name: str) -> Iterator[str]:
-        if (kind, name) in owners:
-            yield owners[kind, name]
-        elif kind in _UNKNOWN:
-            existing.setdefault(_UNKNOWN[kind], set()).add(name)
-            yield _UNKNOWN[kind]
-
-    for data, kind, name, label in _REFERENCE.findall(text):
-        if not data:
-            yield from find(kind, name)
-        elif kind in _DATA:
-            existing.setdefault(_DATA[kind], set()).add(label)
-            yield _DATA[kind]
-    for service, rest in _ARN.findall(text):
-        for pattern, kind in _ARNS.items():
-            if match := re.match(pattern, f"{service}:{rest}"):
-                yield from find(kind, match[1])
-    if key in _ATTRIBUTES and not text.startswith("arn:"):
-        yield from find(_ATTRIBUTES[key], text.removeprefix("family:"))
-    for match in _NETWORK.finditer(text):
-        one = "database_group" if match[1] == "sg" else "network"
-        existing.setdefault(one, set()).add(match[0])
-        yield one
-
-
 def build() -> list[Figure]:
     """Return the figures. Each group is in one of them, and may be in the other one again."""
     model = build_model()
     figures = []
+    omitted = model.references.keys() - _OMITTED
+    left = model.groups.keys() | model.existing.keys()
     for name, (title, groups, existing, repeated) in _FIGURES.items():
         keys = {*groups, *existing, *repeated}
         boxes = [_make_box(group, model) for group in [*groups, *repeated]]
@@ -282,6 +178,9 @@ def build() -> list[Figure]:
             for (start, end), reference in model.references.items()
             if {start, end} <= keys and not {start, end} <= {*repeated}
         ]
+        omitted -= {(edge.start, edge.end) for edge in edges}
+        omitted -= {(start, end) for start, end in omitted if {start, end} <= {*repeated}}
+        left -= keys
         figures.append(
             Figure(
                 name,
@@ -292,6 +191,8 @@ def build() -> list[Figure]:
                 gap_x=12,
             )
         )
+    if omitted or left:
+        raise ValueError(f"tools/diagrams/infrastructure.py shows not all resources or references: {omitted | left}")
     return figures
 
 

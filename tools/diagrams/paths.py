@@ -9,7 +9,8 @@ from nightferry.terraform.files import read
 from nightferry.terraform.reading.expansion import Resource, expand
 from nightferry.terraform.reading.values import to_json
 from tools.diagrams.figure import Box, Edge, Figure, Kind, Panel
-from tools.diagrams.infrastructure import ENVIRONMENT, EXISTING, INFRA, find_references
+from tools.diagrams.infrastructure import ENVIRONMENT, EXISTING, INFRA
+from tools.diagrams.references import find_references
 
 _PREFIX = f"paid-leave-api-{ENVIRONMENT}-"
 _PATHS = {
