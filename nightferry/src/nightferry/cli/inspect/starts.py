@@ -54,7 +54,7 @@ def starts(
         print_status(f"Not known: {found.reason}")
         return
     columns = ("Due", "By", "Decision", "Started", "Note")
-    print_table(columns, [_make_row(start) for start in found])
+    print_table(columns, [_make_row(start) for start in found], empty="No starts found.")
 
 
 def _find_source(catalog: Catalog, name: str) -> str:
