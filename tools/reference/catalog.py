@@ -15,7 +15,7 @@ from nightferry.catalog import declarations, fargate, reports
 from nightferry.catalog.catalog import Catalog
 from nightferry.states.builder import values
 from tools.reference.docstrings import convert, read, read_class_constants, read_constants
-from tools.reference.markdown import Section, page, sentence, split_default
+from tools.reference.markdown import Section, join_default, page, sentence, split_default
 
 EXAMPLE = Path(__file__).with_name("example") / "acme" / "catalog.py"
 
@@ -155,12 +155,12 @@ def _describe(section: Section, documented: Any) -> None:
         section.table(("Value", "Meaning"), [(f"`{name}`", text) for name, text in texts.items()])
         return
     rows = [
-        (f"`{name}`", _form(parameter), default or _default(parameter), sentence(text))
+        (f"`{name}`", join_default(_form(parameter), default or _default(parameter)), sentence(text))
         for name, parameter in list_parameters(documented)
         for text, default in [split_default(described.arguments.get(name.lstrip("*"), ""))]
     ]
-    if any(row[3] for row in rows):
-        section.table(("Parameter", "Type", "Default", "Meaning"), rows)
+    if any(row[2] for row in rows):
+        section.table(("Parameter", "Type", "Meaning"), rows)
     if isinstance(documented, type) and documented.__name__ in VALUES:
         _add_methods(section, documented)
     if described.raises:

@@ -17,7 +17,7 @@ from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.recipients import Recipients
 from nightferry.presentation.task_settings import describe_limits
 from tools.reference.docstrings import convert, read
-from tools.reference.markdown import Section, anchor, page, sentence, split_default
+from tools.reference.markdown import Section, anchor, join_default, page, sentence, split_default
 
 EXAMPLE = Path("examples/api-to-postgres/environments")
 TABLES: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -55,9 +55,7 @@ def _sections(root: Path) -> Iterator[Section]:
         example.code((root / EXAMPLE / f"{name}.toml").read_text(encoding="utf-8"), "toml")
     yield example
     top = Section("Keys of the file")
-    top.table(
-        ("Key", "Type", "Default", "Meaning"), [_describe_key(key, text) for key, text in environment.KEYS.items()]
-    )
+    top.table(("Key", "Type", "Meaning"), [_describe_key(key, text) for key, text in environment.KEYS.items()])
     yield top
     settings = Section("`[settings]`")
     settings.text(
@@ -73,11 +71,11 @@ def _sections(root: Path) -> Iterator[Section]:
     yield tool
 
 
-def _describe_key(key: str, text: str) -> tuple[str, str, str, str]:
+def _describe_key(key: str, text: str) -> tuple[str, str, str]:
     forms = {"backend": ('`"local"` or `"aws"`', "required"), "production": ("true or false", "`false`")}
     table = "notices.TOPIC" if key == "notices" else key
     kind, default = forms.get(key, (f"table [`[{table}]`](#{anchor(table)})", "empty"))
-    return f"`{key}`", kind, default, sentence(text)
+    return f"`{key}`", join_default(kind, default), sentence(text)
 
 
 def _describe_table(name: str, model: type[BaseModel], backends: str = "") -> Iterator[Section]:
@@ -88,12 +86,14 @@ def _describe_table(name: str, model: type[BaseModel], backends: str = "") -> It
         section.text(paragraph)
     inner = {key: found for key, field in model.model_fields.items() if (found := find_table(field.annotation))}
     section.table(
-        ("Key", "Type", "Default", "Meaning"),
+        ("Key", "Type", "Meaning"),
         [
             (
                 f"`{key}`",
-                f"table {_link(name, key, inner[key])}" if key in inner else describe_type(field.annotation),
-                default or describe_default(field),
+                join_default(
+                    f"table {_link(name, key, inner[key])}" if key in inner else describe_type(field.annotation),
+                    default or describe_default(field),
+                ),
                 " ".join(filter(None, (sentence(convert(text)), describe_rules(field)))),
             )
             for key, field in model.model_fields.items()

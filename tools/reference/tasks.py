@@ -141,7 +141,7 @@ class _Tasks:
     def _describe(self, one: TaskSetting) -> _Row:
         limits = re.sub(r"of the form (\S+)$", r"of the form `\1`", ", ".join(one.limits))
         meaning = f"{sentence(one.description)} {sentence(limits)}".strip()
-        return f"`{one.variable}`", f"`{one.form}`", self._describe_value(one), meaning
+        return f"`{one.variable}`", _describe_form(one), self._describe_value(one), meaning
 
     def _describe_value(self, one: TaskSetting) -> str:
         if one.origin == "start":
@@ -253,6 +253,12 @@ def _list_states(definition: Mapping[str, Any], path: str = "") -> Iterator[tupl
 
 def _resolve(text: str, environment: Environment) -> str:
     return str(substitute(text, lambda one: environment.settings[one.name] if one.kind == "setting" else str(one)))
+
+
+def _describe_form(one: TaskSetting) -> str:
+    if one.choices:
+        return " or ".join(f"`{choice}`" for choice in one.choices)
+    return {"true|false": "true or false", "TEXT": "text", "NUMBER": "number", "PATH": "path"}.get(one.form, one.form)
 
 
 def _format_value(value: str) -> str:
