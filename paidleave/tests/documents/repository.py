@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -10,8 +11,17 @@ sys.path.append(str(ROOT))
 
 from tools import docs, pages  # noqa: E402
 
-PAGES = pages.find_pages()
-SITE = pages.published(PAGES)
-"""The pages of the site."""
 
-__all__ = ["PAGES", "ROOT", "SITE", "docs", "pages"]
+@cache
+def all_pages() -> dict[str, pages.Page]:
+    """Return all pages by their path. Only the workers that need them read them."""
+    return pages.find_pages()
+
+
+@cache
+def site_pages() -> dict[str, pages.Page]:
+    """Return the pages of the site by their path."""
+    return pages.published(all_pages())
+
+
+__all__ = ["ROOT", "all_pages", "docs", "pages", "site_pages"]

@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.documents.repository import ROOT, SITE, pages
+from tests.documents.repository import ROOT, pages, site_pages
 
-CLICKS = pages.count_clicks(SITE)
 MODULES = "nightferry/src/nightferry/terraform/"
 """These pages are copied to a project's infra/, where no other page is. They cannot link to one."""
 PENDING = {
@@ -26,11 +25,6 @@ PENDING = {
     "nightferry/docs/workflows.md",
 }
 """Pages that are being rewritten."""
-WITH_NEXT = [
-    path
-    for path in SITE
-    if path not in ("README.md", "CHANGELOG.md") and not path.startswith(MODULES) and path not in PENDING
-]
 ENTRIES = [
     "nightferry/docs/getting-started.md",
     "nightferry/docs/build-a-job.md",
@@ -41,7 +35,8 @@ ENTRIES = [
 
 
 def test_links_lead_from_the_first_page_to_every_page() -> None:
-    assert [path for path in SITE if path not in CLICKS] == []
+    clicks = pages.count_clicks(site_pages())
+    assert [path for path in site_pages() if path not in clicks] == []
 
 
 def test_a_page_without_a_link_is_found() -> None:
@@ -60,29 +55,50 @@ def test_a_page_without_a_link_is_found() -> None:
 
 def test_the_navigation_has_every_page_once() -> None:
     in_navigation = Counter(path for _, path in pages.read_navigation())
-    assert sorted(SITE.keys() - in_navigation.keys()) == [], "Add the pages to nav in zensical.toml."
-    assert sorted(in_navigation.keys() - SITE.keys()) == []
+    assert sorted(site_pages().keys() - in_navigation.keys()) == [], "Add the pages to nav in zensical.toml."
+    assert sorted(in_navigation.keys() - site_pages().keys()) == []
     assert [path for path, times in in_navigation.items() if times > 1] == []
 
 
-@pytest.mark.parametrize("path", WITH_NEXT)
-def test_a_page_ends_with_two_to_four_links_to_its_neighbors(path: str) -> None:
-    page = SITE[path]
-    assert [heading.text for heading in page.headings].index("Next") == len(page.headings) - 1
+def find_problems_of_end(page: pages.Page) -> str:
+    """Return what is wrong with the end of a page: the section *Next*, with two to four links to other pages."""
+    if [heading for heading in page.headings if heading.text == "Next"] != [page.headings[-1]]:
+        return "The last section is not Next, or a section before it has that name."
     neighbors = [link.path for link in page.links if link.section == "Next"]
-    assert 2 <= len(neighbors) <= 4
-    assert len({*neighbors, path}) == len(neighbors) + 1
-    assert all(neighbor in SITE for neighbor in neighbors)
+    if len({*neighbors, page.path}) != len(neighbors) + 1:
+        return "Next links to the page itself, or twice to another one."
+    return "" if 2 <= len(neighbors) <= 4 else f"Next has {len(neighbors)} links."
+
+
+def test_a_page_ends_with_links_to_its_neighbors() -> None:
+    without = {"README.md", "CHANGELOG.md", *PENDING}
+    ends = [page for path, page in site_pages().items() if path not in without and not path.startswith(MODULES)]
+    problems = {page.path: find_problems_of_end(page) for page in ends}
+    assert {path: problem for path, problem in problems.items() if problem} == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "problem"),
+    [
+        ("## Next\n\n[b](b.md) [c](c.md)\n", ""),
+        ("## Next\n\n[b](b.md)\n", "1 links"),
+        ("## Next\n\n[b](b.md) [c](c.md)\n\n## More\n", "last section"),
+        ("## Next\n\n[b](b.md)\n\n## Next\n\n[b](b.md) [c](c.md)\n", "has that name"),
+        ("## Next\n\n[b](b.md) [b](b.md#d)\n", "twice"),
+        ("## Next\n\n[b](b.md) [top](#a)\n", "itself"),
+    ],
+)
+def test_a_page_with_another_end_is_found(end: str, problem: str) -> None:
+    found = find_problems_of_end(pages.parse_page("a.md", f"# A\n\n{end}"))
+    assert (problem in found) if problem else (found == "")
 
 
 def test_the_first_page_is_short_and_leads_to_the_entry_pages_in_order() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 80
-    assert [link.path for link in SITE["README.md"].links][:5] == ENTRIES
+    assert [link.path for link in site_pages()["README.md"].links][:5] == ENTRIES
 
 
-@pytest.mark.parametrize("path", SITE)
-def test_a_page_has_one_title_and_no_gap_between_the_levels_of_its_headings(path: str) -> None:
-    levels = [heading.level for heading in SITE[path].headings]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
+def test_a_page_has_one_title_and_no_gap_between_the_levels_of_its_headings() -> None:
+    levels = {path: [heading.level for heading in page.headings] for path, page in site_pages().items()}
+    assert [path for path, found in levels.items() if found[:1] != [1] or found.count(1) != 1] == []
+    assert [path for path, found in levels.items() if any(b > a + 1 for a, b in pairwise(found))] == []

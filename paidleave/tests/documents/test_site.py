@@ -15,7 +15,7 @@ import pytest
 from lxml import html
 from markdown_it import MarkdownIt
 
-from tests.documents.repository import ROOT, SITE, docs
+from tests.documents.repository import ROOT, docs, site_pages
 
 PYTHON = ROOT / ".venv-docs" / "bin" / "python"
 SHOWN_ALIKE = ("li", "li//li", "ul", "ol", "table", "td", "pre", "code", "h1", "h2", "h3", "img", "strong", "em")
@@ -59,7 +59,7 @@ def squeeze(element: Any) -> str:
 
 def test_every_page_is_shown_as_on_github(site: Path) -> None:
     github = MarkdownIt("commonmark").enable("table")
-    for path in SITE:
+    for path in site_pages():
         expected = html.fromstring(f"<div>{github.render((ROOT / path).read_text(encoding='utf-8'))}</div>")
         shown = read(built_page(site, path)).xpath("//article")[0]
         for added in shown.xpath(".//a[@class='headerlink'] | .//form | .//script"):
@@ -145,7 +145,7 @@ def test_no_page_is_wider_than_a_phone(site: Path, chromium: Any) -> None:
     context = chromium.new_context(viewport={"width": 375, "height": 800})
     page = context.new_page()
     wide = []
-    for path in SITE:
+    for path in site_pages():
         page.goto(built_page(site, path).as_uri())
         if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             wide.append(path)
