@@ -58,16 +58,16 @@ def find_names(text: str) -> list[str]:
 
 
 def read_statements(title: str) -> dict[str, Statement]:
-    """Return the rows of the table with the columns statement, actions, resources and conditions, purpose."""
-    rows = (row for row in read_rows(section(title)) if len(row) == 5)
+    """Return the rows of the table with the columns statement and actions, resources and conditions, purpose."""
+    rows = (row for row in read_rows(section(title)) if len(row) == 3)
     return {
-        find_names(name)[0]: Statement(
-            actions=set(find_names(actions)),
+        name: Statement(
+            actions=set(actions),
             conditions={one for one in find_names(resources) if re.fullmatch(rf"({'|'.join(SERVICES)}):[\w/-]+", one)},
             principals={one for one in find_names(purpose) if one.endswith(".amazonaws.com") or one == "root"},
             anywhere="`*`" in resources,
         )
-        for name, actions, resources, purpose, _ in rows
+        for (name, *actions), resources, purpose in ((find_names(row[0]), row[1], row[2]) for row in rows)
     }
 
 
