@@ -60,7 +60,7 @@ def test_each_alarm_has_one_section_and_each_section_an_alarm() -> None:
 
 def find_heading(alarm: Any) -> str:
     """Return the heading to which the description of an alarm links."""
-    anchor = re.search(r" Runbook: https://\S+/on-call\.?\w*/?#([a-z-]+)$", alarm["alarm_description"])
+    anchor = re.search(r" Runbook: https://\S+/paidleave/docs/on-call\.html#([a-z-]+)$", alarm["alarm_description"])
     assert anchor is not None, alarm["alarm_name"]
     return next(heading for heading in read_sections() if heading.lower() == anchor[1])
 
