@@ -16,16 +16,21 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from nightferry import storage
 from nightferry.job.leases import LeaseTiming
 from nightferry.job.limits import LIMIT_GRACE_SECONDS, STOP_GRACE_SECONDS
+from nightferry.schedules.expressions import InvalidExpression
+from nightferry.schedules.expressions import parse as parse_expression
+from nightferry.schedules.fire_times import list_fires
 from nightferry.terraform.overlap import QUEUE_SECONDS
-from nightferry.testing import FakeBucket
+from nightferry.testing import FakeBucket, run_command
 from nightferry.testing.tiers import LONG
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -101,7 +106,16 @@ def call_tests(file: Path, fixtures: dict[str, Any]) -> int:
 @pytest.mark.parametrize("bucket", ["folder"], indirect=True)
 @pytest.mark.parametrize(
     ("name", "tests"),
-    [("jobs", 3), ("settings", 2), ("secrets-and-personal-data", 2), ("leases", 0), ("retries", 1), ("databases", 0)],
+    [
+        ("jobs", 3),
+        ("settings", 2),
+        ("secrets-and-personal-data", 2),
+        ("leases", 0),
+        ("retries", 1),
+        ("databases", 0),
+        ("schedules-and-triggers", 0),
+        ("schedule-tools", 0),
+    ],
 )
 def test_the_project_of_a_page(name: str, tests: int, folder: Path, bucket: FakeBucket) -> None:
     write_project(name, folder)
@@ -112,3 +126,57 @@ def test_the_project_of_a_page(name: str, tests: int, folder: Path, bucket: Fake
             module, _, function = job.main.partition(":")
             assert getattr(importlib.import_module(module), function).name == job.name
     assert sum(call_tests(file, {"bucket": bucket}) for file in (folder / "tests").iterdir()) == tests
+
+
+def read_console(name: str, command: str) -> list[str]:
+    """Return the output that a page shows for a command."""
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    return text.partition(f"$ nightferry {command}")[2].partition("```")[0].splitlines()[1:]
+
+
+def make_environment(folder: Path) -> None:
+    (folder / "environments").mkdir()
+    (folder / "environments" / "local.toml").write_text('backend = "local"\n', encoding="utf-8")
+    (folder / "pyproject.toml").write_text('[tool.nightferry]\ncatalog = "acme.catalog:catalog"\n', encoding="utf-8")
+    (folder / "src" / "acme" / "__init__.py").touch()
+
+
+def test_the_simulation_of_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project("schedule-tools", folder)
+    make_environment(folder)
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = run_command(folder, "simulate", "--from", "2026-03-01T00:00:00-05:00")
+    assert [line.rstrip() for line in ended.output.splitlines()] == read_console("schedule-tools", "simulate")
+
+
+def test_the_expressions_of_the_page_are_valid_and_fire_as_it_states() -> None:
+    text = (DOCS / "schedules-and-triggers.md").read_text(encoding="utf-8")
+    for expression in re.findall(r"`((?:cron|rate|at)\([^)`…]+\))`", text):
+        parse_expression(expression)
+    for refused in ("L-3", "LW"):
+        assert refused in text
+        with pytest.raises(InvalidExpression):
+            parse_expression(f"cron(0 9 {refused} * ? *)")
+
+
+@pytest.mark.parametrize(
+    ("zone", "expression", "day", "fires"),
+    [
+        ("America/New_York", "cron(30 2 * * ? *)", (2026, 3, 8), []),
+        ("America/New_York", "cron(30 1 * * ? *)", (2026, 11, 1), ["05:30"]),
+        ("Europe/London", "cron(0 1 * * ? *)", (2026, 3, 29), []),
+        ("Europe/London", "cron(0 2 * * ? *)", (2026, 3, 29), ["01:00"]),
+        ("Europe/London", "cron(0 2 * * ? *)", (2026, 10, 25), ["02:00"]),
+        ("Australia/Lord_Howe", "cron(15 2 * * ? *)", (2026, 10, 4), []),
+        ("America/Santiago", "cron(0 0 * * ? *)", (2026, 9, 6), []),
+        ("Africa/Casablanca", "cron(30 2 * * ? *)", (2026, 2, 15), ["01:30"]),
+        ("Africa/Casablanca", "cron(30 2 * * ? *)", (2026, 3, 22), []),
+        ("Pacific/Apia", "cron(0 12 * * ? *)", (2011, 12, 30), []),
+    ],
+)
+def test_the_clock_changes_of_the_page(zone: str, expression: str, day: tuple[int, int, int], fires: list[str]) -> None:
+    assert f"| {zone} | `{expression}` |" in (DOCS / "schedules-and-triggers.md").read_text(encoding="utf-8")
+    first = datetime(*day, tzinfo=ZoneInfo(zone))
+    last = first + timedelta(hours=23, minutes=59)  # of the wall clock
+    found = list_fires(parse_expression(expression), ZoneInfo(zone), first, last)
+    assert [f"{fire.astimezone(UTC):%H:%M}" for fire in found] == fires
