@@ -207,6 +207,19 @@ def test_every_statement_of_people_is_explained() -> None:
     assert {find_names(row[0])[0] for row in read_rows(section("People")) if len(row) == 2} == groups
 
 
+def test_the_rules_of_the_page_hold_for_all_statements() -> None:
+    files = [one for name in ENVIRONMENTS for one in read_policies(name, r"[\w-]+")]
+    for one in [*files, *(statement for found in find_roles().values() for statement in found)]:
+        actions, resources = as_list(one["Action"]), as_list(one["Resource"])
+        keys = {key for keys in one.get("Condition", {}).values() for key in keys}
+        assert one["Effect"] == "Allow"
+        assert "iam:PassRole" not in actions or "iam:PassedToService" in keys
+        assert "ecs:RunTask" not in actions or (
+            "ecs:cluster" in keys and all(name.endswith(":*") for name in resources)
+        )
+        assert "ecs:StopTask" not in actions or keys >= {"aws:ResourceTag/application", "aws:ResourceTag/environment"}
+
+
 def read_deploy_rows(title: str) -> dict[str, set[str]]:
     """Return the steps that use each statement, from the tables below a subtitle."""
     text = section("Deploy role and plan role").partition(f"\n### {title}\n")[2].partition("\n### ")[0]
