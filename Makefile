@@ -88,9 +88,10 @@ reference: $(VENV)/.dev ## write the reference pages from the code, and show the
 	@$(BIN)/python -m tools.reference
 	@git --no-pager diff --stat -- '*.md'
 
-pictures: $(VENV)/.dev chromium gpg ## take pictures of all pages of the dashboard, and of the output of make demo
+pictures: $(VENV)/.dev chromium gpg docs ## take pictures of all pages of the dashboard, the output of make demo, and the site
 	@$(BIN)/python tools/pictures.py
 	@$(BIN)/python tools/demo_picture.py
+	@$(BIN)/python tools/site_pictures.py
 
 docs: $(DOCS)/.installed ## build the site of the documentation in build/site, without the network; a broken link fails
 	@$(DOCS)/bin/python tools/docs.py

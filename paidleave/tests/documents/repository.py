@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 sys.path.append(str(ROOT))
 
-from tools import docs, pages  # noqa: E402
+from tools import docs, pages, questions  # noqa: E402
 
 
 @cache
@@ -24,4 +24,4 @@ def site_pages() -> dict[str, pages.Page]:
     return pages.published(all_pages())
 
 
-__all__ = ["ROOT", "all_pages", "docs", "pages", "site_pages"]
+__all__ = ["ROOT", "all_pages", "docs", "pages", "questions", "site_pages"]

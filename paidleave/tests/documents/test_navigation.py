@@ -14,12 +14,10 @@ MODULES = "nightferry/src/nightferry/terraform/"
 PENDING = {
     "nightferry/docs/dashboard.md",
     "nightferry/docs/everyday-tools.md",
-    "nightferry/docs/jobs.md",
     "nightferry/docs/local-engine.md",
     "nightferry/docs/logs.md",
     "nightferry/docs/notifications.md",
     "nightferry/docs/running-tasks.md",
-    "nightferry/docs/schedules-and-triggers.md",
     "nightferry/docs/states.md",
     "nightferry/docs/testing-jobs.md",
     "nightferry/docs/workflows.md",
