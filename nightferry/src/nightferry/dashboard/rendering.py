@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,38 +45,45 @@ STATUSES = {
 
 
 class Renderer:
-    """The templates of a site."""
+    """The templates of a site. All sites of a process share the compiled ones."""
 
     def __init__(self, redactor: Redactor, assets: Mapping[str, str], navigation: list[tuple[str, str]]) -> None:
         """``assets`` are the URLs of static files; ``navigation`` has the path and the name of each main page."""
-
-        def finalize(value: Any) -> Any:
-            if isinstance(value, Markup):
-                return value
-            if isinstance(value, str):
-                return make_printable(redactor.redact_text(value))
-            return "" if value is None else value
-
-        self._environment = Environment(
-            loader=PackageLoader("nightferry.dashboard"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=finalize,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
         written = {kind: Markup("{}").format(path) for kind, path in assets.items()}  # digits are not redacted
-        self._environment.globals.update(
-            assets=written, navigation=navigation, status=render_status, time=_render_time, time_in=render_time,
-            duration=render_duration,
-            judge=judge, number=format_number, percent=format_share, describe_end=describe_end,
-            explain_cause=explain_cause, noun=choose_noun, quantity=format_quantity,
-        )  # fmt: skip
+        self._context = {"redactor": redactor, "assets": written, "navigation": navigation}
 
     def render(self, template: str, **context: Any) -> str:
         """Return the text of a template."""
-        return self._environment.get_template(template).render(**context)
+        return _open_templates().get_template(template).render(**self._context, **context)
+
+
+@cache
+def _open_templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("nightferry.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        status=render_status, time=_render_time, time_in=render_time, duration=render_duration,
+        judge=judge, number=format_number, percent=format_share, describe_end=describe_end,
+        explain_cause=explain_cause, noun=choose_noun, quantity=format_quantity,
+    )  # fmt: skip
+    return environment
+
+
+@pass_context
+def _finalize(context: Context, value: Any) -> Any:
+    """Return what a template prints for a value."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return make_printable(context["redactor"].redact_text(value))
+    return "" if value is None else value
 
 
 def make_etag(body: bytes) -> str:
