@@ -54,6 +54,23 @@ _INTERFACES = {
 _INTERFACE = re.compile(rf"\b({'|'.join(_INTERFACES)})\b")
 
 
+GUIDES: Mapping[str, Sequence[str]] = {
+    "Catalog": ["[Secrets and personal data](../secrets-and-personal-data.md)", "[Overlaps and leases](../leases.md)"],
+    "task": ["[Writing a job](../jobs.md)", "[Settings](../settings.md)", "[Retries](../retries.md)"],
+    "schedule": ["[Schedules and object triggers](../schedules-and-triggers.md)"],
+    "object_trigger": ["[Object triggers](../schedules-and-triggers.md#object-triggers)"],
+    "workflow": ["[Workflows](../workflows.md)"],
+    "setting": ["[Settings of an environment](../settings.md#settings-of-an-environment)"],
+    "bucket": ["[Storage](../storage.md)"],
+    "topic": ["[Notices to people](../notifications.md)"],
+    "service": ["[Databases](../databases.md)"],
+    "report": ["[Reports](../jobs.md#reports)"],
+    "function": ["[Amazon States Language](../states.md)"],
+    "resource": ["[Amazon States Language](../states.md)"],
+}
+"""The pages that explain a method."""
+
+
 def render() -> str:
     """Return the page."""
     return page(
@@ -89,6 +106,8 @@ def _sections() -> Iterator[Section]:
         section = Section(title, 3)
         _describe(section, method)
         section.code(examples[method.__name__])
+        if guides := GUIDES.get(method.__name__):
+            section.text(f"{'Guide' if len(guides) == 1 else 'Guides'}: {', '.join(guides)}")
         yield section
     choices = Section("Choices")
     choices.text("Some parameters accept one of a few texts.")
