@@ -30,7 +30,7 @@ GUIDES: Mapping[str, tuple[str, str]] = {
     "notifications": ("Notices to people", "../notifications.md"),
     "schedules": ("Schedules and object triggers", "../schedules-and-triggers.md"),
     "triggers": ("Object triggers", "../schedules-and-triggers.md#object-triggers"),
-    "starts": ("Schedules and object triggers", "../schedules-and-triggers.md#missed-fires-and-overlaps"),
+    "starts": ("Schedules and object triggers", "../schedules-and-triggers.md"),
     "next": ("Expressions", "../schedules-and-triggers.md#expressions"),
     "simulate": ("Simulation", "../schedule-tools.md#simulation"),
     "costs": ("What a month costs", "../schedule-tools.md#what-a-month-costs"),
