@@ -61,7 +61,7 @@ def render() -> str:
         _sections(),
         [
             "[Getting started](../getting-started.md): the commands in the order in which a new project needs them.",
-            "[Running tasks](../running-tasks.md): how to start, follow, stop and repeat a run.",
+            "[Running tasks](../running-tasks.md): how to start and follow a run.",
             "[Environment files](environments.md): the files that `--env` names.",
         ],
     )

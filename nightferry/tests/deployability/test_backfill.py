@@ -1,4 +1,4 @@
-"""A backfill with only the permissions that docs/running-tasks.md lists for it. IAM is enforced."""
+"""A backfill with only the permissions that docs/operators.md lists for it. IAM is enforced."""
 
 from __future__ import annotations
 

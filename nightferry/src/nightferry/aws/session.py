@@ -241,5 +241,5 @@ def create_client(aws: Aws, service: str, **credentials: str) -> Any:
 
 def _make_permission_hint(code: str) -> str:
     if code in _DENIED:
-        return " Request this permission, or use a role that has it (docs/running-tasks.md lists the permissions)."
+        return " Request this permission, or use a role that has it (docs/operators.md lists the permissions)."
     return ""
