@@ -25,6 +25,7 @@ GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding=
 FIRST_DEPLOYMENT = (PROJECT.root / "docs" / "first-deployment.md").read_text(encoding="utf-8")
 NEW_TASK = (PROJECT.root / "docs" / "infra" / "creating-ecs-tasks.md").read_text(encoding="utf-8")
 PERMISSIONS = (PROJECT.root / "docs" / "permissions.md").read_text(encoding="utf-8")
+ENVIRONMENTS = ("test", "stage", "prod")
 
 
 @cache
@@ -41,6 +42,32 @@ def test_every_synthesized_file_is_in_the_overview() -> None:
     for path in read_infra("test"):
         if path.endswith(".tf.json") and path.startswith("ecs-tasks/"):
             assert f"`{path.rpartition('/')[2]}`" in OVERVIEW, path
+
+
+def test_every_alarm_of_all_environments_and_no_other_is_listed_with_its_metrics() -> None:
+    found: dict[str, set[str]] = {}
+    for name in ENVIRONMENTS:
+        resources = json.loads(read_infra(name)[f"ecs-tasks/{name}/alarms.tf.json"])["resource"]
+        for alarm in resources["aws_cloudwatch_metric_alarm"].values():
+            kind = classify(alarm["alarm_name"].removeprefix(f"paid-leave-api-{name}-"))
+            found.setdefault(kind, set()).add(alarm["metric_name"])
+    section = OVERVIEW.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in re.findall(r"^\| (`.*) \|$", section, re.MULTILINE)]
+    listed = {kind: set(re.findall(r"`(\w+)`", row[1])) for row in rows for kind in re.findall(r"`([^`]+)`", row[0])}
+    assert listed == found
+
+
+def classify(alarm: str) -> str:
+    """Return the name of an alarm with the kind of its declaration in capitals."""
+    catalog = PROJECT.catalog
+    kinds = {"TASK": catalog.tasks, "WORKFLOW": catalog.workflows, "SCHEDULE": catalog.schedules}
+    chats = {f"{topic}-{chat}" for topic in catalog.topics for chat in ("slack", "teams")}
+    for kind, names in {**kinds, "TRIGGER": catalog.object_triggers, "TOPIC-CHAT": chats}.items():
+        for name in names:
+            suffix = alarm.removeprefix(f"{name}-")
+            if suffix != alarm and f"{kind}-{suffix}" in OVERVIEW:
+                return f"{kind}-{suffix}"
+    return alarm
 
 
 def test_every_path_in_the_guides_exists() -> None:
@@ -99,7 +126,7 @@ def test_the_key_policy_of_the_guide_covers_every_log_group_of_production() -> N
         assert any(matches(pattern, arn) for pattern in patterns), arn
 
 
-@pytest.mark.parametrize("name", ["test", "stage", "prod"])
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_log_group_is_encrypted_with_the_key_of_the_environment(name: str) -> None:
     environment = PROJECT.environment(name)
     assert environment.aws is not None
