@@ -21,6 +21,7 @@ def diff(
         Path | None,
         typer.Option(
             help="Folder with the files that nightferry synth wrote before. Default: infra in the project.",
+            metavar="FOLDER",
             show_default=False,
         ),
     ] = None,

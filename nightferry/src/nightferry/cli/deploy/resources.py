@@ -18,13 +18,15 @@ def resources(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a folder in ecs-tasks/.", metavar="ENV")],
     infra: Annotated[
         Path | None,
-        typer.Option(help="Folder of the synthesized files. Default: infra in the project.", show_default=False),
+        typer.Option(
+            help="Folder of the synthesized files. Default: infra in the project.", show_default=False, metavar="FOLDER"
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the resources, IAM statements and container definitions in the synthesized Terraform.
 
-    Reads the committed files and expands their modules. Values that only Terraform can compute are shown as
+    The committed files are read, and their modules expanded. Values that only Terraform can compute are shown as
     expressions.
     """
     listed = build_inventory(read(infra or Project.find().infra, env), env)

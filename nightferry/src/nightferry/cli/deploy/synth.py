@@ -18,12 +18,16 @@ def synth(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file in environments/.", metavar="ENV")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False),
+        typer.Option(
+            help="Folder for ecs-tasks/ENV and modules. Default: infra in the project.",
+            show_default=False,
+            metavar="FOLDER",
+        ),
     ] = None,
 ) -> None:
     """Write the Terraform files of an environment on AWS: tasks, workflows, schedules and triggers.
 
-    Warns of what the deployment will lack, such as alarms that notify nobody.
+    A warning names what the deployment will lack, such as alarms that notify nobody.
     """
     project = Project.find()
     out = out or project.infra

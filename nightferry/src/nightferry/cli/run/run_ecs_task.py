@@ -78,8 +78,10 @@ def run_ecs_task(
     """Run a task on AWS, follow its log to the last line, and exit with its exit code.
 
     Exit codes: the container's own; 125 if it did not start; 126 if AWS refused the call; 130 if you stopped following
-    and the task continues; 2 for a usage error. Options must come before ARGUMENT.
-    Each setting of the task is an option too; **nightferry run TASK --help** lists them.
+    and the task continues; 2 for a usage error.
+
+    Options must come before ARGUMENT, or they are arguments of the task's program. Each setting of the task is an
+    option too; **nightferry run TASK --help** lists them.
     """
     if not env or not (task or attach):
         raise UsageError(f"{'ENV' if not env else 'TASK'} is missing. {_USAGE}")
