@@ -1,4 +1,4 @@
-"""Test that docs/local-engine.md lists every metric and health component."""
+"""Test that docs/engine-on-a-server.md lists every metric and health component."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "local-engine.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "engine-on-a-server.md").read_text(encoding="utf-8")
 SOURCE = ROOT / "src" / "nightferry" / "local"
 
 
