@@ -32,22 +32,36 @@ _OVERLAPS = {
     "queue": "A start while another run is active waits for its end.",
     "replace": "A start stops the run that is active.",
 }
+_KINDS = ("local", "shared", "production")  # of environments, in the order of the page
 _Row = tuple[str, str, str, str]
 _SHARED = 4  # tasks with the same setting, from which on it is described once
 _SEVERITIES = {"high": "A failure pages the on-call person.", "low": "A failure is read on the next working day."}
+
+
+_GUIDES = {
+    "db-migrate-up": "database.md#migrations",
+    "db-migrate-down": "database.md#migrations",
+    "dor-import": "explain-a-file.md",
+    "dor-import-exempt": "explain-a-file.md",
+    "dor-generate": "generated-files.md",
+    "dor-create-pending-filing-submission": "returning-employers.md",
+    "dor-pending-filing-response-import": "returning-employers.md",
+}
+"""The page of each task that has no section of its own."""
 
 
 def render(root: Path) -> str:
     """Return the page. ``root`` is the folder of the project."""
     project = Project.find(root)
     environments = {file.stem: project.environment(file.stem) for file in sorted((root / FOLDER).glob("*.toml"))}
+    environments = dict(sorted(environments.items(), key=lambda one: (_KINDS.index(one[1].kind), one[0])))
     names = ", ".join(f"`{name}`" for name in environments)
     return page(
         "Tasks and workflows",
         f"Each task and workflow of the catalog: its purpose, what starts it, its settings with their values in the "
         f"environments {names}, its secrets and its permissions.",
         "the catalog, the settings classes and the environments",
-        _Tasks(project.catalog, environments).sections(),
+        _Tasks(project.catalog, environments, _find_guides(root / "docs", project.catalog)).sections(),
         [
             "[Be on call](on-call.md): what to do when a task fails.",
             "[Operations](operations.md): the tasks that people start by hand.",
@@ -58,8 +72,9 @@ def render(root: Path) -> str:
 
 
 class _Tasks:
-    def __init__(self, catalog: Catalog, environments: Mapping[str, Environment]) -> None:
+    def __init__(self, catalog: Catalog, environments: Mapping[str, Environment], guides: Mapping[str, str]) -> None:
         self.catalog = catalog
+        self.guides = guides
         self.environments = environments
         self.of_all = {*catalog.env, *catalog.secrets}
         self.rows = {task.name: dict(self._list_rows(task)) for task in catalog.tasks.values()}
@@ -105,6 +120,8 @@ class _Tasks:
             text = re.sub(r"^Settings of [^.]*\.\s*", "", paragraph)
             if sentence(text) != sentence(task.description):
                 section.text(text)
+        if guide := self.guides.get(task.name):
+            section.text(f"Guide: {guide}")
         scratch = f", {task.scratch} GiB of temporary files" if task.scratch else ""
         usual = f" It usually takes {_format_limit(task.expected.total_seconds())}." if task.expected else ""
         retry = f" After a failure, it is started again {task.retry.attempts} times." if task.retry else ""
@@ -115,7 +132,10 @@ class _Tasks:
                 ("Started by", "; ".join(self._list_starts(task)) or "people only"),
                 ("By hand", _BY_HAND[task.by_hand]),
                 ("Size", f"{task.size.cpu} CPU units, {task.size.memory} MiB{scratch}"),
-                ("Time limit", f"{_format_limit(task.time_limit.total_seconds())}.{usual}{retry}"),
+                (
+                    "Time limit",
+                    f"{_format_limit(task.time_limit.total_seconds())}{'.' * bool(usual + retry)}{usual}{retry}",
+                ),
                 ("Overlap", f"`{task.overlap}`: {_OVERLAPS[task.overlap]}"),
                 ("Severity", f"`{task.severity}`: {_SEVERITIES[task.severity]}"),
                 ("Permissions", "; ".join(map(_describe_grant, task.grants)) or "none on buckets, topics and roles"),
@@ -216,6 +236,18 @@ class _Tasks:
         )
         section.table(("State", "Type", "Task", "Then"), list(_list_states(workflow.definition)))
         return section
+
+
+def _find_guides(folder: Path, catalog: Catalog) -> dict[str, str]:
+    """Return a link to the page of each task: to the section that has its name, if there is one."""
+    places = dict(_GUIDES)
+    titles = {}
+    for file in sorted(folder.glob("*.md")):
+        title, *lines = file.read_text(encoding="utf-8").splitlines()
+        titles[file.name] = title.removeprefix("# ")
+        sections = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+        places |= {name: f"{file.name}#{anchor(name)}" for name in sections if name in catalog.tasks}
+    return {task: f"[{titles[place.partition('#')[0]]}]({place})" for task, place in places.items()}
 
 
 def _list_states(definition: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str, str, str]]:
