@@ -32,14 +32,20 @@ def address(night: Path, night_site: Site, serve_night: Callable[..., str]) -> s
     return serve_night(night, batches=night_site.batches)
 
 
-@pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Any]:
-    """Return a page of a new browser profile that is logged in."""
+@pytest.fixture(scope="module")
+def tab(chromium: Any) -> Iterator[Any]:
+    """Return the page of one browser profile. A profile of its own for each test would cost as much as the test."""
     context = chromium.new_context()
-    page = context.new_page()
-    page.goto(make_login(address))
-    yield page
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def page(tab: Any, address: str) -> Any:
+    """Return a page of usual size that is logged in."""
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto(make_login(address))
+    return tab
 
 
 def test_a_file_logs_a_browser_in(chromium: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +67,10 @@ def base(page: Any) -> str:
 
 
 def list_urls(site: Site) -> list[str]:
-    """Return URLs of all pages but downloads; without the long tier, one of each."""
+    """Return URLs of all pages but downloads; without the long tier, one of every second page."""
     samples = list_samples(site)
     pages = [path for path in list_pages() if not path.endswith((".txt", ".csv", "/stream"))]
-    return [url for path in pages for url in (samples[path] if LONG else samples[path][:1])]
+    return [url for path in pages for url in samples[path]] if LONG else [samples[path][0] for path in pages[::2]]
 
 
 _SMALL_TARGETS = """() => [...document.querySelectorAll(
@@ -122,22 +128,19 @@ class _Unreachable(LocalBackend):
     [pytest.param("empty", marks=pytest.mark.long), pytest.param("read-only", marks=pytest.mark.long), "unreachable"],
 )
 def test_other_states_fit_a_phone_and_are_accessible(
-    chromium: Any, serve: Callable[..., str], night: Path, tmp_path: Path, state: str
+    tab: Any, serve: Callable[..., str], night: Path, tmp_path: Path, state: str
 ) -> None:
     """The long tier visits all pages of the navigation."""
     root = toy.make_project(tmp_path / "an empty project") if state == "empty" else night
     options: dict[str, Any] = {"read-only": {"actions": False}, "unreachable": {"backend": _Unreachable}}.get(state, {})
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(make_login(serve(root, **options)))
+    tab.goto(make_login(serve(root, **options)))
     urls = [one.path for one in PAGES if one.name]
     if state == "read-only":
         urls += ["/tasks/hello/run", "/schedules/nightly/backfill", "/topics/failures/test"]
-    assert find_problems(page, urls if LONG else urls[::9]) == []
+    assert find_problems(tab, urls if LONG else urls[::9]) == []
     if state == "unreachable":
-        page.goto(f"{base(page)}/local/runs")
-        assert page.get_by_text("does not respond").is_visible()
-    context.close()
+        tab.goto(f"{base(tab)}/local/runs")
+        assert tab.get_by_text("does not respond").is_visible()
 
 
 def test_the_first_page_is_light(page: Any) -> None:
@@ -197,14 +200,12 @@ def test_all_works_without_scripts(
 
 
 def test_a_list_is_refreshed_and_keeps_what_the_reader_does(
-    chromium: Any, serve: Callable[[Path], str], night: Path, tmp_path: Path
+    page: Any, serve: Callable[[Path], str], night: Path, tmp_path: Path
 ) -> None:
     from nightferry.environments.project import Project
     from nightferry.local.backend import LocalBackend
 
     root = copy_night(night, tmp_path / "copy of a night")
-    context = chromium.new_context()
-    page = context.new_page()
     page.goto(make_login(serve(root)))
     page.goto(f"{base(page)}/local/runs")
     rows = page.locator("#runs tbody tr").count()
@@ -217,7 +218,6 @@ def test_a_list_is_refreshed_and_keeps_what_the_reader_does(
     assert page.evaluate("document.activeElement.getAttribute('href')") == focused
     page.keyboard.press("p")
     assert page.get_by_role("button", name="Continue the live update").is_visible()
-    context.close()
 
 
 @pytest.mark.long
@@ -240,11 +240,9 @@ def test_an_unchanged_page_costs_little_and_a_hidden_one_nothing(page: Any) -> N
 
 
 def test_a_page_stays_when_its_server_is_gone(
-    chromium: Any, serve_process: Callable[[Path], tuple[str, Callable[[], None]]], night: Path, tmp_path: Path
+    page: Any, serve_process: Callable[[Path], tuple[str, Callable[[], None]]], night: Path, tmp_path: Path
 ) -> None:
     address, kill = serve_process(copy_night(night, tmp_path / "copy of a night"))
-    context = chromium.new_context()
-    page = context.new_page()
     page.goto(address)
     page.goto(f"{base(page)}/local/runs")
     rows = page.locator("#runs tbody tr").count()
@@ -252,4 +250,3 @@ def test_a_page_stays_when_its_server_is_gone(
     page.wait_for_selector("body.stale", timeout=10_000)
     assert page.locator("#runs tbody tr").count() == rows
     assert page.get_by_text("This page is not up to date").is_visible()
-    context.close()
