@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -168,7 +169,17 @@ def test_a_description_ends_with_the_place_in_the_runbook() -> None:
     assert places["example-test-failures-slack-dropped"] == "topic-chat-dropped"
     assert places["example-test-on-table-lost"] == "trigger-lost"
     assert places["example-test-schedules-dead-letters"] == "schedules-dead-letters"
-    assert all(places.values())
+    guide = (Path(__file__).parents[2] / "docs/notifications.md").read_text()
+    documented = set(re.findall(r"`([A-Za-z-]+)`", guide.partition("The headings are:")[2].partition("\n## ")[0]))
+    assert set(places.values()) <= {heading.lower() for heading in documented}
+    assert {heading.lower() for heading in documented} - set(places.values()) <= {
+        "on_failure",
+        "retry",
+        "retries-dead-letters",
+        "retries-dropped",
+        "logs-dead-letters",
+        "logs-dropped",
+    }
 
 
 @pytest.mark.parametrize("page", ["http://a.example", "https://a.example/#b", "https://a b", "on-call.md"])
