@@ -28,6 +28,7 @@ FIRST_JOB = "nightferry init"
 PICTURE = PAGE.with_suffix(".svg")
 WIDTH = 120  # of the terminal in which the commands run
 MOST_LINES = 14  # of the output of a command in the picture
+CODE = re.compile(r"(?<=login\?code=)\S+")
 HIDDEN = re.compile(r"^(cd|printf|mkdir|cp|\.) ")
 
 
@@ -37,7 +38,8 @@ def main() -> None:
 
     def report(ran: Ran) -> None:
         print(f"{ran.seconds:6.1f} s  {ran.command}", flush=True)
-        commands.append(replace(ran, lines=[line.replace(work, "/home/me") for line in ran.lines]))
+        shown = [CODE.sub("…", line.replace(work, "/home/me")) for line in ran.lines]
+        commands.append(replace(ran, lines=shown))
 
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
