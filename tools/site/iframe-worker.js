@@ -6,7 +6,8 @@ if (location.protocol === "file:") {
       this.frame.hidden = true;
       document.documentElement.append(this.frame);
       const inside = this.frame.contentWindow;
-      inside.postMessage = (data) => setTimeout(() => this.onmessage?.({ data }));
+      // Messages are copies: a reader may change what it receives.
+      inside.postMessage = (data) => setTimeout((copy) => this.onmessage?.({ data: copy }), 0, structuredClone(data));
       this.ready = new Promise((resolve, reject) => {
         const script = inside.document.createElement("script");
         script.src = address;
@@ -18,7 +19,8 @@ if (location.protocol === "file:") {
     }
 
     postMessage(data) {
-      this.ready.then((inside) => inside.onmessage({ data }));
+      const copy = structuredClone(data);
+      this.ready.then((inside) => inside.onmessage({ data: copy }));
     }
 
     terminate() {

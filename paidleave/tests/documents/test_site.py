@@ -134,8 +134,12 @@ def test_a_browser_shows_pages_and_searches_without_a_server(site: Path, chromiu
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert light == (theme == "light")
     page.keyboard.press("Control+k")
-    page.get_by_placeholder("Search").locator("visible=true").fill("redrive")
+    field = page.get_by_placeholder("Search").locator("visible=true")
+    field.press_sequentially("redrive")
     page.get_by_text(re.compile(r"^\d+ results$")).wait_for(timeout=60_000)
+    assert field.input_value() == "redrive"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"\.html\?h=redrive"), timeout=60_000)
     assert [address for address in requested if not address.startswith(("file://", "data:"))] == []
     assert problems == []
     context.close()
