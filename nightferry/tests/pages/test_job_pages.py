@@ -22,6 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from nightferry import storage
 from nightferry.job.leases import LeaseTiming
@@ -30,7 +31,7 @@ from nightferry.schedules.expressions import InvalidExpression
 from nightferry.schedules.expressions import parse as parse_expression
 from nightferry.schedules.fire_times import list_fires
 from nightferry.terraform.overlap import QUEUE_SECONDS
-from nightferry.testing import FakeBucket, run_command
+from nightferry.testing import FakeBucket, run_command, run_job
 from nightferry.testing.tiers import LONG
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -126,6 +127,16 @@ def test_the_project_of_a_page(name: str, tests: int, folder: Path, bucket: Fake
             module, _, function = job.main.partition(":")
             assert getattr(importlib.import_module(module), function).name == job.name
     assert sum(call_tests(file, {"bucket": bucket}) for file in (folder / "tests").iterdir()) == tests
+
+
+@pytest.mark.long  # it starts PostgreSQL
+def test_the_job_of_the_page_on_databases(folder: Path, empty_database: str) -> None:
+    write_project("databases", folder)
+    load = importlib.import_module("acme.load").main
+    where = conninfo_to_dict(empty_database)
+    names = {"DB_HOST": "host", "DB_PORT": "port", "DB_USERNAME": "user", "DB_NAME": "dbname"}
+    settings = {variable: where[key] for variable, key in names.items()}
+    assert [run_job(load, settings).result for _ in range(2)] == [{"rows": 1}, {"rows": 0}]
 
 
 def read_console(name: str, command: str) -> list[str]:
