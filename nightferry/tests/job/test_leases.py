@@ -22,7 +22,7 @@ from nightferry.job.errors import Stopped
 from nightferry.job.leases import Lease, LeaseTiming, StartSkipped, hold_lease
 from nightferry.job.leases.database import TABLE, DatabaseLeases
 from nightferry.job.leases.lease import LeaseLost, Replaced
-from nightferry.job.leases.state import LeaseStore
+from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState, LeaseStore
 from nightferry.job.leases.stored import StoredLeases
 
 MakeJob = Callable[..., Any]
@@ -303,3 +303,36 @@ def test_an_owner_with_special_characters_is_stored_unchanged(store: LeaseStore)
     state = store.read("x").state
     assert state is not None
     assert (state.owner, state.runs, state.successor) == (owner, ("a_run",), None)
+
+
+class BrokenStore:
+    """A store that stops responding after the lease was acquired: each request fails, or waits for ``freed``."""
+
+    def __init__(self, store: LeaseStore, *, hangs: bool) -> None:
+        self.store = store
+        self.hangs = hangs
+        self.freed = threading.Event()
+        self.is_broken = False
+
+    def read(self, name: str) -> LeaseSnapshot:
+        if self.is_broken:
+            if self.hangs:
+                self.freed.wait()
+            raise LeaseError("The store does not respond.")
+        return self.store.read(name)
+
+    def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
+        return self.store.replace(name, found, new)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_run_whose_lease_cannot_be_renewed_is_stopped_before_it_expires(tmp_path: Path, hangs: bool) -> None:
+    broken = BrokenStore(StoredLeases(str(tmp_path)), hangs=hangs)
+    timing = LeaseTiming(duration=0.4, renew_interval=0.1, poll_interval=0.02)
+    stops: Queue[type[Stopped]] = Queue()
+    began = time.monotonic()
+    with hold_lease(Lease(broken, "load", "a", "a", timing), "skip", fail_on_wait, stops.put):
+        broken.is_broken = True
+        assert stops.get(timeout=10) is LeaseLost
+        assert time.monotonic() - began >= 0.3
+        broken.freed.set()

@@ -66,6 +66,7 @@ def test_the_times_on_leases_and_stops_are_those_of_the_code() -> None:
     leases = (DOCS / "leases.md").read_text(encoding="utf-8")
     assert f"expires {timing.duration:g} seconds after" in leases
     assert f"renews it every {timing.renew_interval:g} seconds" in leases
+    assert f"for {timing.duration - timing.renew_interval:g} seconds, or" in leases
     assert (QUEUE_SECONDS, "checks\n  once per minute" in leases) == (60, True)
     jobs = (DOCS / "jobs.md").read_text(encoding="utf-8")
     times = f"After a stop the process has {STOP_GRACE_SECONDS:g} seconds, after the time limit {LIMIT_GRACE_SECONDS:g}"

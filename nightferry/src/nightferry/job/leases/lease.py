@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -175,19 +176,37 @@ def hold_lease(
 
 
 def _renew_until_ended(lease: Lease, ended: threading.Event, stop: Callable[[type[Stopped]], None]) -> None:
-    failed_seconds = 0.0
+    deadline = _start_deadline(lease.timing, ended, stop)
     while not ended.wait(lease.timing.renew_interval):
+        began = time.monotonic()
         try:
             lease.renew()
-            failed_seconds = 0.0
         except Stopped as reason:
             _log.error("this run must stop: %s", type(reason).__doc__, extra={"event": type(reason).__name__.lower()})
             stop(type(reason))
-            return
+            break
         except Exception as error:
-            failed_seconds += lease.timing.renew_interval
             _log.warning("cannot renew the lease: %s", describe_error(error))
-            if failed_seconds + lease.timing.renew_interval >= lease.timing.duration:
-                _log.error("this run must stop: %s", LeaseLost.__doc__, extra={"event": "leaselost"})
-                stop(LeaseLost)
-                return
+        else:
+            deadline.cancel()
+            deadline = _start_deadline(lease.timing, ended, stop, time.monotonic() - began)
+    deadline.cancel()
+
+
+def _start_deadline(
+    timing: LeaseTiming, ended: threading.Event, stop: Callable[[type[Stopped]], None], elapsed: float = 0
+) -> threading.Timer:
+    """Stop the run one interval before its lease expires, unless the returned timer is canceled.
+
+    The client of a store can wait for minutes, and then the thread that renews the lease cannot stop the run in time.
+    """
+
+    def lose() -> None:
+        if not ended.is_set():
+            _log.error("this run must stop: %s", LeaseLost.__doc__, extra={"event": "leaselost"})
+            stop(LeaseLost)
+
+    timer = threading.Timer(timing.duration - timing.renew_interval - elapsed, lose)
+    timer.daemon = True
+    timer.start()
+    return timer
