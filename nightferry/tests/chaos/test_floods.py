@@ -41,10 +41,9 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> int:
 @pytest.mark.parametrize(
     ("command", "pieces"),
     [
-        (f"yes {'x' * 99} | head -n {LINES}", LINES),
-        (f"head -c {BYTES} /dev/zero | tr '\\0' x", -(-BYTES // MAX_LINE_BYTES)),
+        pytest.param(f"yes {'x' * 99} | head -n {LINES}", LINES, id="many lines", marks=pytest.mark.long),
+        pytest.param(f"head -c {BYTES} /dev/zero | tr '\\0' x", -(-BYTES // MAX_LINE_BYTES), id="one line"),
     ],
-    ids=["many lines", "one line"],
 )
 def test_much_output_is_stored_with_constant_memory(tmp_path: Path, baseline: int, command: str, pieces: int) -> None:
     project = Project.find(make_project(tmp_path / "project"))

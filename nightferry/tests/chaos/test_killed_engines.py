@@ -19,8 +19,8 @@ from tests.chaos.engines import finish, left_behind, start_engine, until
 from tests.chaos.storm import make_storm, marks
 
 KILLS = 10 if LONG else 3
-EXECUTIONS = 3
-ALONE = 12
+EXECUTIONS = 3 if LONG else 1
+ALONE = 12 if LONG else 6
 
 
 def test_no_start_is_lost_or_repeated_and_no_process_is_left(tmp_path: Path) -> None:

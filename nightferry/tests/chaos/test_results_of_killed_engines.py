@@ -16,7 +16,7 @@ from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.chaos.engines import finish
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(8)
 
 JOBS = """
 from nightferry import JobSettings, Run, background_task

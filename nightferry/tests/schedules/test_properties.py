@@ -104,6 +104,7 @@ def test_fires_around_a_clock_change_equal_those_of_the_reference(
     assert [one.instant for one in found if one.fires] == expected
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("zone", ZONES, ids=str)
 def test_every_minute_around_a_clock_change(zone: ZoneInfo) -> None:
     """Each local minute fires once, at its first instant; skipped and repeated minutes are marked."""

@@ -35,6 +35,7 @@ def test_terraform_loads_the_files_and_the_modules_accept_every_argument(root: P
     assert module.output.count(" in ../../modules/") == len(module.module_calls) > 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "module"), [("schedules", "schedule_nightly"), ("tasks", "task_load")])
 @pytest.mark.parametrize(
     ("change", "message"),

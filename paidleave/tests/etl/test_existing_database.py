@@ -68,7 +68,7 @@ ALL_AT_ONCE = {name: value for setting in ONE_BY_ONE for name, value in setting.
 @pytest.mark.parametrize(
     ("owner", "settings"),
     [
-        pytest.param("DATABASE", ALL_AT_ONCE, id="all-database"),
+        pytest.param("DATABASE", ALL_AT_ONCE, id="all-database", marks=pytest.mark.long),
         pytest.param("ROLE", ALL_AT_ONCE, id="all-role", marks=pytest.mark.long),
         *(pytest.param("DATABASE", one, id=next(iter(one)), marks=pytest.mark.long) for one in ONE_BY_ONE),
     ],

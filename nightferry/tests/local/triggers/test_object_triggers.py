@@ -27,7 +27,7 @@ from nightferry.local.triggers.object_content import BeingWritten, compute_versi
 from nightferry.local.triggers.object_folder import FolderWatch
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.testing import forked
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG, examples
 from tests.module_names import module_name
 
 pytestmark = pytest.mark.sampled(8)
@@ -460,7 +460,7 @@ with lock(project.state), Services(project.catalog, environment, project.state) 
 
 
 def test_each_file_starts_its_task_once_across_kill_9(harness: TriggerHarness) -> None:
-    files = 40
+    files = 40 if LONG else 20
 
     def engine() -> subprocess.Popen[bytes]:
         process = forked.Popen(
