@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from lxml import etree
 
 from nightferry.local.services.data_folders import find_folder
 from nightferry.local.services.postgres import Postgres
@@ -73,6 +74,30 @@ def test_a_stopped_run_is_resumed(first_demo_run: FirstDemoRun) -> None:
     assert f"{EMPLOYERS} eligibility files, 0 rejected" in first
     assert re.search("Still queued +0 employers, 0 employees", first)
     assert first_demo_run.left_running == []
+
+
+def read_picture() -> list[str]:
+    """Return the lines of docs/demo.svg, which tools/demo_picture.py draws."""
+    rows: dict[str, list[tuple[float, str]]] = {}
+    for text in etree.parse(ROOT.parent / "docs" / "demo.svg").iter("{http://www.w3.org/2000/svg}text"):
+        rows.setdefault(text.attrib.get("y", ""), []).append((float(text.attrib["x"]), text.text or ""))
+    return [" ".join(part for _, part in sorted(row)) for row in rows.values()]
+
+
+def without_numbers(line: str) -> str:
+    """Return a line of the demo without numbers, blanks, paths, and the reasons of rejected lines, which differ."""
+    return re.sub(r"[\d,.\s─]+", "", re.sub(r"^(Rejected\s).*|\S*/bin/", r"\1", line))
+
+
+def test_the_picture_of_the_first_page_shows_such_a_run(first_demo_run: FirstDemoRun) -> None:
+    """If it fails, run: make pictures."""
+    _, first, _ = first_demo_run.resumed
+    lines, picture = (
+        [masked for line in each if (masked := without_numbers(line))] for each in (first.splitlines(), read_picture())
+    )
+    summary = lines[lines.index("OutcomeofeveryDORline") :]
+    start = picture.index("OutcomeofeveryDORline")
+    assert picture[start : start + len(summary)] == summary
 
 
 @pytest.mark.long
