@@ -23,6 +23,8 @@ from nightferry.contract import Privacy
 from nightferry.dashboard.app import create_app
 from nightferry.dashboard.batches.batch import Batches
 from nightferry.dashboard.site import Site
+from nightferry.environments.state_folder import create_state_folder
+from nightferry.local.store import Store
 from tests.dashboard.dashboards import make_client, make_site
 from tests.dashboard.night import make_night
 from tests.local import toy
@@ -34,10 +36,20 @@ def project_root(tmp_path: Path) -> Path:
     return toy.make_project(tmp_path / "a project")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store without rows. To copy it takes a tenth of the time that its tables take."""
+    file = tmp_path_factory.mktemp("store") / "engine.sqlite"
+    Store(file).close()
+    return file
+
+
 @pytest.fixture
-def site(project_root: Path) -> Site:
+def site(project_root: Path, empty_store: Path) -> Site:
     """Return a site that allows actions."""
-    return make_site(project_root)
+    site = make_site(project_root)
+    shutil.copy(empty_store, create_state_folder(site.project.state))
+    return site
 
 
 @pytest.fixture
@@ -49,9 +61,8 @@ def client(site: Site) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def strict_site(project_root: Path) -> Site:
+def strict_site(site: Site) -> Site:
     """Return a site whose catalog hides personal data."""
-    site = make_site(project_root)
     site.redactor.privacy = Privacy.STRICT
     object.__setattr__(site.catalog, "privacy", Privacy.STRICT)
     return site

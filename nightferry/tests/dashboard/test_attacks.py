@@ -114,8 +114,8 @@ def test_a_client_that_leaves_during_its_request_writes_no_log(
 
 
 @pytest.mark.parametrize("query", ["a&" * 600, "since=999999d", "since=99999d", "until=999999999s", "before=~"])
-def test_no_query_fails_a_page(client: httpx.Client, query: str) -> None:
-    response = client.get(f"/local/runs?{query}")
+def test_no_query_fails_a_page(night_client: httpx.Client, query: str) -> None:
+    response = night_client.get(f"/local/runs?{query}")
     assert response.status_code in (200, 400), response.text
 
 
@@ -156,6 +156,7 @@ def test_other_sites_and_ports_embed_no_page_and_open_no_stream(client: httpx.Cl
     assert client.get("/local/runs", headers=headers | {"Sec-Fetch-Mode": "navigate"}).status_code == 200
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("id", ["x", "", "-1", "9" * 18, "9" * 30, "\u0661", "\0", "1e9"])
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
 def test_no_cursor_fails_a_list(night_client: httpx.Client, time: str, id: str) -> None:

@@ -7,7 +7,6 @@ import random
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -135,9 +134,10 @@ def test_a_running_execution_is_live_and_says_when_it_usually_ends(client: httpx
     assert not check_html(client.get("/local/executions/aaaa0001")).xpath("//body/@data-live-seconds")
 
 
-@pytest.fixture
-def strict(project_root: Path) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Return a client of a project whose pages show no personal data, with an execution that has some."""
+    project_root = toy.make_project(tmp_path_factory.mktemp("strict") / "a project")
     module = next(project_root.glob("toy_*.py"))
     text = module.read_text().replace('image=Image("toy")', 'image=Image("toy"), privacy=Privacy.STRICT')
     module.write_text(text.replace("import Catalog,", "import Catalog, Privacy,"))

@@ -228,16 +228,16 @@ def client_of(site: Site, url: str) -> str:
         ("before=2026-13-01T00:00:00.000000Z~a", "not a place in a list"),
     ],
 )
-def test_a_wrong_parameter_is_explained(client: httpx.Client, query: str, message: str) -> None:
-    response = client.get(f"/local/runs?{query}")
+def test_a_wrong_parameter_is_explained(night_client: httpx.Client, query: str, message: str) -> None:
+    response = night_client.get(f"/local/runs?{query}")
     assert response.status_code == 400
     assert message in response.text
     check_html(response)
 
 
-def test_an_unchanged_page_has_no_body(client: httpx.Client) -> None:
-    etag = client.get("/local/runs").headers["etag"]
-    response = client.get("/local/runs", headers={"If-None-Match": etag})
+def test_an_unchanged_page_has_no_body(night_client: httpx.Client) -> None:
+    etag = night_client.get("/local/runs").headers["etag"]
+    response = night_client.get("/local/runs", headers={"If-None-Match": etag})
     assert (response.status_code, response.content) == (304, b"")
 
 
