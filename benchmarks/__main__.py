@@ -25,6 +25,7 @@ BENCHMARKS = {
     "states": "The interpreter against moto's, in memory and durable",
     "synth": "Synthesis of 39 tasks, 19 schedules and 3 triggers",
     "getting_started": "The page nightferry/docs/getting-started.md in an empty folder",
+    "startup": "The start of the command line against the bare interpreter",
     "engine": "The durable engine and the start of a task",
     "dashboard": "The dashboard on 100,000 runs, 10,000 executions and 1,000,000 lines, served by nightferry up",
 }

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks.judge import note_version
 from nightferry.local.services.postgres import Postgres
 
 
@@ -27,10 +29,12 @@ def directory() -> Iterator[Path]:
 
 @contextmanager
 def server(path: Path) -> Iterator[Postgres]:
-    """Run a server with its data below ``path``."""
+    """Run a server with its data below ``path``, and record its version."""
     postgres = Postgres(path / "pg", settings={"max_wal_size": "4GB"})
     postgres.start()
     try:
+        with psycopg.connect(postgres.conninfo()) as connection:
+            note_version("PostgreSQL server", connection.info.parameter_status("server_version") or "unknown")
         yield postgres
     finally:
         postgres.stop()

@@ -7,6 +7,8 @@ Each of the three cases has a peer that is measured in the same run:
 - a chain of 200 notifications, each of which must be on disk before it is sent and before the next one starts: against
   the same number of bare commits of one row;
 - the start and end of a task through the store and launcher: against the same process without the engine.
+
+A number on the command line is the number of starts, for a quick check: ``python -m benchmarks.engine 3``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchmarks.judge import Limit, Ratio, judge
 from nightferry import Catalog, Image
 from nightferry.environments.environment import Environment
 from nightferry.local.engine.executor import Executor
@@ -39,6 +42,8 @@ RUNS = 5
 PASSES = 1000
 NOTIFICATIONS = 200
 STARTS = 20
+START_LIMIT = 3.0
+"""The longest start of a task by the engine, as a multiple of the same process without it."""
 COMMITS_EACH = 1  # per notification: the commit has the result of the last one and the request of the next one
 
 
@@ -46,27 +51,38 @@ class NoSettings(BaseModel):
     """No settings."""
 
 
-def main() -> None:
-    """Print the table."""
+def main(starts: int = STARTS) -> None:
+    """Print the table. Exit with 1 if the start of a task misses its limit."""
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
-        passes, bare = _measure_chain(folder, "passes", {"Type": "Pass"}, PASSES, _insert)
+        passes, bare_passes = _measure_chain(folder, "passes", {"Type": "Pass"}, PASSES, _insert)
         print(
-            f"Pass chain     {PASSES / passes:9,.0f} durable states/s   {bare / passes:5.2f} times the speed of a bare"
-            " insert of its events"
+            f"Pass chain     {PASSES / passes:9,.0f} durable states/s   {bare_passes / passes:5.2f} times the speed of"
+            " a bare insert of its events"
         )
         publish = {"Type": "Task", "Resource": PUBLISH, "Parameters": {"TopicArn": "t", "Message": "m"}}
-        notifications, bare = _measure_chain(folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db))
-        print(
-            f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare / notifications:5.2f} times"
-            f" the speed of {COMMITS_EACH} bare commit each"
+        notifications, bare_commits = _measure_chain(
+            folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db)
         )
-        for label, command in (("true", ["true"]), ("python", [sys.executable, "-c", "pass"])):
-            engine, bare = asyncio.run(_measure_starts(folder / label, command))
+        print(
+            f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare_commits / notifications:5.2f}"
+            f" times the speed of {COMMITS_EACH} bare commit each"
+        )
+        figures: list[Ratio | Limit] = [
+            Ratio("durable Pass states / bare insert of their events", bare_passes / passes),
+            Ratio("durable notifications / bare commits", bare_commits / notifications),
+        ]
+        for label, command, limit in (
+            ("true", ["true"], START_LIMIT),
+            ("python", [sys.executable, "-c", "pass"], None),
+        ):
+            engine, bare = asyncio.run(_measure_starts(folder / label, command, starts))
             print(
                 f"Start {label:8} {engine * 1000:9.1f} ms by the engine, {bare * 1000:.1f} ms bare: "
                 f"{engine / bare:.2f} times, {(engine - bare) * 1000:.1f} ms more"
             )
+            figures.append(Limit(f"start of the task {label} / bare process", engine / bare, limit, "times"))
+    judge(*figures)
 
 
 def _measure_chain(
@@ -120,7 +136,7 @@ def _commit(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO event (event) VALUES ('one')")
 
 
-async def _measure_starts(state: Path, command: list[str]) -> tuple[float, float]:
+async def _measure_starts(state: Path, command: list[str], starts: int) -> tuple[float, float]:
     """Return the median seconds of a task in the engine and of the bare process, which run alternately."""
     catalog = Catalog("bench", image=Image("bench"))
     catalog.task("task", config=NoSettings, command=command)
@@ -128,7 +144,7 @@ async def _measure_starts(state: Path, command: list[str]) -> tuple[float, float
     store = Store(state / "engine.sqlite")
     launcher = Launcher(store, catalog, environment, state, Services(catalog, environment, state), _do_nothing)
     engine_times, bare_times = [], []
-    for n in range(STARTS):
+    for n in range(starts):
         started = time.perf_counter()
         store.add_run(f"run-{n}", "task", [], {})
         await launcher.run(_record(store, f"run-{n}"))
@@ -150,4 +166,4 @@ def _record(store: Store, id: str) -> RunRecord:
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -1,4 +1,7 @@
-"""Compare figures with their limits, and record them: a ratio has a minimum, and an amount has a maximum."""
+"""Compare figures with their limits, and record them: a ratio has a minimum, and an amount has a maximum.
+
+A figure without a limit is recorded only, such as the distance to a peer that does less than ours.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RECORD = "NIGHTFERRY_BENCHMARK_RECORD"
-"""The variable with the path of a file, to which :func:`judge` appends each figure as a line of JSON."""
+"""The variable with the path of a file, to which :func:`judge` and :func:`note_version` append lines of JSON."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +20,17 @@ class Ratio:
 
     name: str
     value: float
-    minimum: float
+    minimum: float | None = None
 
     unit = ""
 
     @property
     def target(self) -> str:
-        return f"at least {self.minimum:g}"
+        return "" if self.minimum is None else f"at least {self.minimum:g}"
 
     @property
     def missed(self) -> bool:
-        return self.value < self.minimum
+        return self.minimum is not None and self.value < self.minimum
 
 
 @dataclass(frozen=True)
@@ -36,30 +39,30 @@ class Limit:
 
     name: str
     value: float
-    maximum: float
+    maximum: float | None
     unit: str
 
     @property
     def target(self) -> str:
-        return f"at most {self.maximum:.4g}"
+        return "" if self.maximum is None else f"at most {self.maximum:.4g}"
 
     @property
     def missed(self) -> bool:
-        return self.value > self.maximum
+        return self.maximum is not None and self.value > self.maximum
 
 
 def format_figure(name: str, value: float, unit: str, target: str, missed: bool) -> str:
     """Return a line of the table of figures."""
-    return f"{name:62} {value:10,.4g} {unit:8} {target:>16}  {'MISSED' if missed else 'ok'}"
+    verdict = "MISSED" if missed else "ok" if target else "no target"
+    return f"{name:62} {value:10,.4g} {unit:8} {target:>16}  {verdict}"
 
 
 def judge(*figures: Ratio | Limit) -> None:
     """Print each figure, and record it if :data:`RECORD` is set. Exit with 1 if a figure misses its limit."""
-    record = os.environ.get(RECORD)
     for figure in figures:
         print(format_figure(figure.name, figure.value, figure.unit, figure.target, figure.missed))
-        if record:
-            fields = {
+        _record(
+            {
                 "name": figure.name,
                 "value": figure.value,
                 "unit": figure.unit,
@@ -67,7 +70,17 @@ def judge(*figures: Ratio | Limit) -> None:
                 "missed": figure.missed,
                 "better": "more" if isinstance(figure, Ratio) else "less",
             }
-            with Path(record).open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(fields) + "\n")
+        )
     if missed := [figure.name for figure in figures if figure.missed]:
         raise SystemExit(f"Missed: {'; '.join(missed)}.")
+
+
+def note_version(program: str, version: str) -> None:
+    """Record the version of a program that this benchmark used, if :data:`RECORD` is set."""
+    _record({"program": program, "version": version})
+
+
+def _record(fields: dict[str, object]) -> None:
+    if path := os.environ.get(RECORD):
+        with Path(path).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(fields) + "\n")

@@ -107,20 +107,21 @@ def _describe(before: Figure, after: Figure) -> str:
 
 
 def collect(records: Mapping[str, Path], seconds: Mapping[str, float]) -> Results:
-    """Return the results of a run; ``records`` has the recorded figures of each benchmark."""
-    figures = [
-        Figure(benchmark, **json.loads(line))
+    """Return the results of a run; ``records`` has the recorded figures and versions of each benchmark."""
+    lines = [
+        (benchmark, json.loads(line))
         for benchmark, path in records.items()
         if path.exists()
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
+    used = {line["program"]: line["version"] for _, line in lines if "program" in line}
     return Results(
         time=datetime.now().astimezone().isoformat(timespec="seconds"),
         commit=_run("git", "rev-parse", "--short", "HEAD"),
         machine=describe_machine(),
-        versions=list_versions(),
+        versions={**list_versions(), **used},
         seconds=dict(seconds),
-        figures=figures,
+        figures=[Figure(benchmark, **line) for benchmark, line in lines if "program" not in line],
     )
 
 
