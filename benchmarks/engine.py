@@ -65,8 +65,8 @@ def main(starts: int = STARTS) -> None:
             folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db)
         )
         print(
-            f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare_commits / notifications:5.2f}"
-            f" times the speed of {COMMITS_EACH} bare commit each"
+            f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s  "
+            f" {bare_commits / notifications:5.2f} times the speed of {COMMITS_EACH} bare commit each"
         )
         figures: list[Ratio | Limit] = [
             Ratio("durable Pass states / bare insert of their events", bare_passes / passes),
