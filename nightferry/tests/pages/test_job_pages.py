@@ -8,6 +8,7 @@ A code block of such a page is one of these:
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -42,23 +43,23 @@ BUCKETS = ["folder", "s3"] if LONG else ["folder"]  # an emulated S3 takes secon
 
 def read_blocks(name: str) -> list[str]:
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    return [textwrap.dedent(indent + block) for indent, block in BLOCK.findall(text)]
+    return [textwrap.dedent(block) for _, block in BLOCK.findall(text)]
 
 
-def check_session(name: str, values: dict[str, Any]) -> int:
-    """Run the sessions of a page one after the other, and return the number of their examples."""
+def check_session(name: str, values: dict[str, Any]) -> None:
+    """Run all sessions of a page one after the other."""
     sessions = "\n".join(block for block in read_blocks(name) if block.startswith(">>>"))
     test = doctest.DocTestParser().get_doctest(sessions.replace("…", "..."), values, name, f"{name}.md", 0)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
     failed, tried = runner.run(test, out=report.append)
     assert not failed, "".join(report)
-    return tried
+    assert tried == (DOCS / f"{name}.md").read_text(encoding="utf-8").count(">>> ")
 
 
 @pytest.mark.parametrize("bucket", BUCKETS, indirect=True)
 def test_the_sessions_on_storage(bucket: FakeBucket) -> None:
-    assert check_session("storage", {"storage": storage, "io": io, "folder": bucket / "examples"}) > 15
+    check_session("storage", {"storage": storage, "io": io, "folder": bucket / "examples"})
 
 
 def test_the_times_on_leases_and_stops_are_those_of_the_code() -> None:
@@ -192,3 +193,18 @@ def test_the_clock_changes_of_the_page(zone: str, expression: str, day: tuple[in
     found = list_fires(parse_expression(expression), ZoneInfo(zone), noon - timedelta(days=2), noon + timedelta(days=2))
     on_this_day = [fire for fire in found if fire.astimezone(ZoneInfo(zone)).date() == noon.date()]
     assert [f"{fire.astimezone(UTC):%H:%M}" for fire in on_this_day] == fires
+
+
+def test_every_block_of_python_is_valid_and_imports_names_that_exist() -> None:
+    imported = 0
+    for page in sorted(DOCS.glob("*.md")):
+        for block in read_blocks(page.stem):
+            if block.startswith(">>>"):
+                continue
+            for node in ast.walk(ast.parse(block.replace("[…]", "[...]"), page.name)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "nightferry":
+                    module = importlib.import_module(node.module or "")
+                    missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                    assert missing == [], (page.name, node.module)
+                    imported += 1
+    assert imported > 20
