@@ -109,23 +109,27 @@ def test_a_group_reads_no_secret_and_changes_no_definition(account: EnforcedAcco
     allowed = {action for one in make_policies()["clerks"]["Statement"] for action in one["Action"]}
     assert allowed == {
         "ecs:DescribeTasks", "ecs:ListTasks", "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "iam:PassRole",
-        "logs:FilterLogEvents", "ssm:GetParameter",
+        "logs:FilterLogEvents", "ssm:GetParameter", "states:DescribeExecution",
+        "states:DescribeStateMachineForExecution", "states:GetExecutionHistory", "states:ListExecutions",
     }  # fmt: skip
 
 
 def test_nobody_may_start_anything_without_a_table() -> None:
     assert make_policies("") == {}
     (empty,) = make_policies("[aws.operators.readers]\n").values()
-    assert {one["Sid"] for one in empty["Statement"]} == {"ReadPlacement", "DescribeTasks", "ListTasks", "ReadLogs"}
+    assert {one["Sid"] for one in empty["Statement"]} == {
+        "ReadPlacement", "DescribeTasks", "ListTasks", "ReadLogs", "ReadExecutions"
+    }  # fmt: skip
 
 
-def test_a_group_starts_and_follows_its_workflows_only() -> None:
+def test_a_group_starts_and_stops_its_workflows_only() -> None:
     policies = make_policies()
-    assert "states:" not in json.dumps(policies["clerks"])
+    for action in ("StartExecution", "RedriveExecution", "StopExecution"):
+        assert f"states:{action}" not in json.dumps(policies["clerks"])
     statements = {one["Sid"]: one for one in policies["on-call"]["Statement"]}
     states = "arn:aws:states:us-east-1:123456789012"
     assert statements["StartWorkflows"]["Resource"] == [f"{states}:stateMachine:example-test-nightly"]
-    assert statements["FollowAndStopWorkflows"]["Resource"] == [f"{states}:execution:example-test-nightly:*"]
+    assert statements["RedriveAndStopWorkflows"]["Resource"] == [f"{states}:execution:example-test-nightly:*"]
     stop = statements["StopTasks"]["Condition"]["StringEquals"]
     assert stop == {
         "aws:ResourceTag/application": ["example"],

@@ -39,13 +39,31 @@ def _build_statements(names: Names, operators: Operators) -> list[Json]:
 
 
 def _iterate_following(names: Names) -> Iterator[Json]:
-    """Yield the permissions to follow any task: its state and its log."""
+    """Yield the permissions to follow any task and workflow: states, histories and logs.
+
+    A list of executions contains those of all workflows, and an ID is searched among them before the tasks.
+    """
     cluster = {"ArnEquals": {"ecs:cluster": [names.arn("ecs", f"cluster/{names.aws.cluster}")]}}
     groups = [names.arn("logs", f"log-group:{group}:*") for group in (names.naming.log_group, names.naming.event_group)]
     yield _allow("DescribeTasks", ["ecs:DescribeTasks"], [names.arn("ecs", f"task/{names.aws.cluster}/*")], cluster)
     # The only resource of this action is a container instance, of which Fargate has none.
     yield _allow("ListTasks", ["ecs:ListTasks"], ["*"], cluster)
     yield _allow("ReadLogs", ["logs:FilterLogEvents"], groups)
+    if machines := [names.naming.state_machine(workflow) for workflow in names.catalog.workflows]:
+        yield _allow(
+            "ReadExecutions",
+            [
+                "states:DescribeExecution",
+                "states:DescribeStateMachineForExecution",
+                "states:GetExecutionHistory",
+                "states:ListExecutions",
+            ],
+            [
+                names.arn("states", f"{kind}:{machine}{rest}")
+                for machine in machines
+                for kind, rest in (("stateMachine", ""), ("execution", ":*"))
+            ],
+        )
 
 
 def _iterate_tasks(names: Names, tasks: Sequence[str]) -> Iterator[Json]:
@@ -78,18 +96,13 @@ def _iterate_tasks(names: Names, tasks: Sequence[str]) -> Iterator[Json]:
 
 
 def _iterate_workflows(names: Names, workflows: Sequence[str]) -> Iterator[Json]:
-    """Yield the permissions to start, follow, redrive and stop the workflows."""
+    """Yield the permissions to start, redrive and stop the workflows."""
     machines = [names.naming.state_machine(workflow) for workflow in workflows]
     arns = [names.arn("states", f"stateMachine:{machine}") for machine in machines]
-    yield _allow("StartWorkflows", ["states:ListExecutions", "states:StartExecution"], arns)
+    yield _allow("StartWorkflows", ["states:StartExecution"], arns)
     yield _allow(
-        "FollowAndStopWorkflows",
-        [
-            "states:DescribeExecution",
-            "states:GetExecutionHistory",
-            "states:RedriveExecution",
-            "states:StopExecution",
-        ],
+        "RedriveAndStopWorkflows",
+        ["states:RedriveExecution", "states:StopExecution"],
         [names.arn("states", f"execution:{machine}:*") for machine in machines],
     )
 
