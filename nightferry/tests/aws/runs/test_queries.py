@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.aws.executions import executions
 from nightferry.aws.lru_cache import LruCache
 from nightferry.aws.runs import queries
+from nightferry.aws.session import Aws
 from nightferry.backend.queries import (
     OUTCOMES,
     Count,
@@ -23,12 +24,40 @@ from nightferry.backend.queries import (
     judge_run,
 )
 from nightferry.backend.runs import RunRequest, TaskRun
+from nightferry.environments.project import Project
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
+from tests.aws.project import make_aws_project
 
 HOURS = (0, 1, 30, 300, 1, 1, 1500, 0, 20, 30, 900, 0, 1, 0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project.find(make_aws_project(tmp_path_factory.mktemp("queries") / "toy"))
+
+
+@pytest.fixture(scope="module")
+def fargate(project: Project, clock: FakeClock) -> Iterator[FakeFargate]:
+    """Return one fake for all tests, whose queries change nothing; the time of its clock may advance between them."""
+    with pytest.MonkeyPatch.context() as patch, FakeFargate(project, "test", clock) as fake:
+        for name, value in fake.variables.items():
+            patch.setenv(name, value)
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def backend(project: Project, fargate: FakeFargate, clock: FakeClock) -> AwsBackend:
+    environment = project.environment("test")
+    assert environment.aws is not None
+    return AwsBackend(project, environment, clock=clock, aws=Aws(environment.aws.region, environment.aws.account))
+
+
+@pytest.fixture(scope="module")
 def runs(backend: AwsBackend, fargate: FakeFargate, clock: FakeClock) -> list[TaskRun]:
     """Return runs over four months, some requested at the same time, of which the last are open; newest first."""
     scripts = {
