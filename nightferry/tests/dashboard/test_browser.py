@@ -15,9 +15,11 @@ from nightferry.backend import Unreachable
 from nightferry.dashboard.routes import PAGES
 from nightferry.dashboard.server import open_browser
 from nightferry.dashboard.site import Site
+from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.testing.tiers import LONG
 from tests.dashboard.dashboards import make_login
+from tests.dashboard.log_writer import RATE, RUN, Writer
 from tests.dashboard.night import copy_night
 from tests.dashboard.test_pages import list_pages, list_samples
 from tests.local import toy
@@ -202,9 +204,6 @@ def test_all_works_without_scripts(
 def test_a_list_is_refreshed_and_keeps_what_the_reader_does(
     page: Any, serve: Callable[[Path], str], night: Path, tmp_path: Path
 ) -> None:
-    from nightferry.environments.project import Project
-    from nightferry.local.backend import LocalBackend
-
     root = copy_night(night, tmp_path / "copy of a night")
     page.goto(make_login(serve(root)))
     page.goto(f"{base(page)}/local/runs")
@@ -250,3 +249,91 @@ def test_a_page_stays_when_its_server_is_gone(
     page.wait_for_selector("body.stale", timeout=10_000)
     assert page.locator("#runs tbody tr").count() == rows
     assert page.get_by_text("This page is not up to date").is_visible()
+
+
+# ── following a log: no line is lost or doubled, and no reader is disturbed ───────────────────────────────────────
+
+SECONDS = 60 if LONG else 2
+MOST_ROWS = 2000
+
+_WATCH = """() => {
+    window.seen = [];
+    window.most = 0;
+    window.tasks = [];
+    const list = document.querySelector("ol.log");
+    const keep = (row) => { if (row.id) seen.push(Number(row.id.slice(1))); };
+    list.querySelectorAll("li").forEach(keep);
+    new MutationObserver((changes) => {
+        for (const change of changes) change.addedNodes.forEach((row) => { if (row.nodeType === 1) keep(row); });
+        most = Math.max(most, list.childElementCount);
+    }).observe(list, { childList: true });
+    new PerformanceObserver((found) => found.getEntries().forEach((one) => tasks.push(one.duration)))
+        .observe({ entryTypes: ["longtask"] });
+}"""
+
+
+@pytest.fixture
+def writer(project_root: Path) -> Writer:
+    return Writer(Project.find(project_root))
+
+
+@pytest.fixture
+def log_page(chromium: Any, serve: Callable[..., str], project_root: Path, writer: Writer) -> Iterator[Any]:
+    """Return the log of the running run, which has 30 lines."""
+    writer.write(30)
+    context = chromium.new_context(viewport={"width": 800, "height": 500})
+    page = context.new_page()
+    address = serve(project_root)
+    page.goto(make_login(address))
+    page.goto(f"{address}/local/runs/{RUN}/log")
+    page.evaluate(_WATCH)
+    yield page
+    context.close()
+
+
+def wait_for_line(page: Any, line: int) -> None:
+    page.wait_for_function(f"() => document.getElementById('L{line}') !== null", timeout=30_000)
+
+
+def test_a_thousand_lines_per_second_are_followed(log_page: Any, writer: Writer) -> None:
+    log_page.get_by_text("Following the log.").wait_for()
+    writer.run(SECONDS)
+    writer.stop()
+    log_page.get_by_text("The run has stopped.").wait_for(timeout=30_000)
+    assert log_page.evaluate("seen") == list(range(1, writer.written + 1))
+    assert writer.written >= SECONDS * RATE
+    assert log_page.evaluate("most") <= MOST_ROWS + 101  # those of one event are removed after they are added
+    assert log_page.locator("ol.log > li").count() <= MOST_ROWS
+    assert log_page.locator(f"#L{writer.written}").is_visible()
+    if LONG:  # depends on the machine, so it is printed
+        print("tasks above 50 ms:", sorted(log_page.evaluate("tasks")))
+
+
+@pytest.mark.long
+def test_a_reader_of_earlier_lines_is_not_disturbed(log_page: Any, writer: Writer) -> None:
+    writer.write(400)
+    wait_for_line(log_page, 430)
+    log_page.mouse.move(300, 250)
+    log_page.mouse.wheel(0, -3000)
+    log_page.get_by_text("Paused while you read above.").wait_for(state="attached")
+    before = log_page.evaluate("scrollY")
+    top = log_page.evaluate("document.elementFromPoint(300, 250).closest('li').id")
+    writer.write(3000)
+    log_page.wait_for_timeout(700)
+    assert log_page.evaluate("scrollY") == before
+    assert log_page.evaluate("document.elementFromPoint(300, 250).closest('li').id") == top
+    log_page.get_by_role("button", name="Continue at the end").click()
+    wait_for_line(log_page, 3430)
+    assert log_page.evaluate("seen") == list(range(1, 3431))
+
+
+@pytest.mark.long
+def test_an_interrupted_stream_continues(log_page: Any, writer: Writer) -> None:
+    log_page.get_by_text("Following the log.").wait_for()
+    log_page.context.set_offline(True)
+    writer.write(500)
+    log_page.wait_for_timeout(300)
+    log_page.context.set_offline(False)
+    writer.write(500)
+    wait_for_line(log_page, 1030)
+    assert log_page.evaluate("seen") == list(range(1, 1031))
