@@ -78,6 +78,13 @@ def test_the_files_are_a_valid_project_and_the_commands_exist(tmp_path: Path, bu
     tests.test_a_region_without_a_rate_is_a_failure(bucket)
 
 
+def test_a_page_names_the_exit_code_of_a_command_that_fails() -> None:
+    assert list(parse_page("```sh\ntrue\nfalse  # exit code 1\n```\n")) == [
+        RunCommand("true", background=False),
+        RunCommand("false", background=False, exit_code=1),
+    ]
+
+
 @pytest.mark.long
 def test_every_command_works_in_order(tmp_path: Path) -> None:
     build_wheel(tmp_path / "wheels")
