@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from typer.main import get_command
+
+from nightferry.cli.app import app
 from nightferry.environments.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -112,3 +116,20 @@ def test_the_time_limits_of_workflows_are_those_of_the_catalog() -> None:
         limit = CATALOG.workflows[workflow].definition["TimeoutSeconds"]
         assert limit == hours * 3600
         assert f"`{workflow}` {hours}" in text
+
+
+def test_each_command_has_these_arguments_and_names_what_is_declared() -> None:
+    verbs: Any = get_command(app)
+    commands = re.findall(r"`nightferry ([^`\n]+)`|^nightferry ([^#\n]+)", PAGE, re.MULTILINE)
+    assert len(commands) > 40
+    for text in (one or other for one, other in commands):
+        verb, *words = shlex.split(text.replace(" DAY", " 2026-11-01"))
+        if verb != "run":  # whose options are the settings of the task
+            verbs.commands[verb].load().make_context(verb, words)
+        names = {
+            "run": CATALOG.tasks,
+            "start": CATALOG.workflows,
+            "starts": {**CATALOG.schedules, **CATALOG.object_triggers},
+        }
+        if verb in names and words and words[0].islower() and not words[0].startswith("-"):
+            assert words[0] in names[verb], text
