@@ -52,6 +52,7 @@ def test_starts_are_listed_and_filtered(root: Path) -> None:
     missed = nightferry(root, "starts", "nightly", "--outcome", "missed").stdout
     assert [line.split("\t")[3] for line in missed.splitlines()] == ["e1"]
     assert nightferry(root, "starts", "arrival").stdout.endswith("in/x\n")
+    assert nightferry(root, "starts", "arrival", "--outcome", "missed").stdout == "No starts found.\n"
     since = nightferry(root, "starts", "--since", "2026-11-05T00:00:00+00:00", "--json")
     assert [start["id"] for start in json.loads(since.stdout)["starts"]] == ["e2"]
     code, drawn = on_terminal(root, "starts")
