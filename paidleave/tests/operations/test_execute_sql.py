@@ -81,10 +81,18 @@ def test_a_table_for_each_statement(filled: str) -> None:
     assert result.code == 0, result.text
     results = [line["message"] for line in result.lines if line["message"].startswith("result ")]
     assert results == [
-        "result 1: 1 row\n count   nothing\n ───────────────\n 1       NULL",
-        "result 2: 2 rows\n gender_id   gender_description\n ──────────────────────────────\n 1           Woman\n"
-        " 2           Man\nOnly the first 2 rows are shown (ROW_LIMIT).",
+        "result 1: 1 row\n│ count │ nothing │\n├───────┼─────────┤\n│ 1     │ NULL    │",
+        "result 2: 2 rows\n│ gender_id │ gender_description │\n├───────────┼────────────────────┤\n"
+        "│ 1         │ Woman              │\n│ 2         │ Man                │\n"
+        "Only the first 2 rows are shown (ROW_LIMIT).",
     ]
+
+
+def test_numbers_of_different_cells_are_not_masked_as_one_number(filled: str) -> None:
+    result = execute(filled, "SELECT 123, 45, 6789 UNION ALL SELECT 20029, 3901, 2; SELECT 123 UNION ALL SELECT 456789")
+    assert result.code == 0, result.text
+    assert all(f" {number} " in result.text for number in (123, 45, 6789, 20029, 3901, 456789)), result.text
+    assert "*" not in result.text
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import logging
 from datetime import UTC, datetime
 from secrets import token_hex
 
-from rich import box
+from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +28,8 @@ from paidleave.operations.exports import WRITERS
 from paidleave.operations.query import QueryResult, run_query
 from paidleave.operations.settings import ExecuteSqlSettings
 
+# With a line on both sides of a cell, redaction does not take the numbers of different cells for one number.
+_LINES = Box("\n".join(["    ", "│ ││", "├─┼┤", "│ ││", "    ", "    ", "│ ││", "    "]))
 _CELL_WIDTH = 60  # characters
 _COLUMN_LIMIT = 100
 _OUTPUT_LIMIT = 200_000  # characters of all tables of a run
@@ -123,7 +125,7 @@ def _show(result: QueryResult, number: int, row_limit: int, space: int) -> int:
             break
         cells = [_format_cell(value) for value in row[:shown]]
         widths = [max(width, len(cell)) for width, cell in zip(widths, cells, strict=True)]
-        if (sum(widths) + 3 * shown) * (len(rows) + 3) > space:
+        if (sum(widths) + 3 * shown + 2) * (len(rows) + 3) > space:
             notices.append(
                 f"Only the first {len(rows)} rows are shown: the tables of a run have at most {_OUTPUT_LIMIT} "
                 "characters. Write to the bucket with DESTINATION=bucket."
@@ -139,7 +141,7 @@ def _show(result: QueryResult, number: int, row_limit: int, space: int) -> int:
 
 
 def _format_table(header: list[Text], rows: list[list[Text]]) -> str:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=_LINES)
     for cell in header:
         table.add_column(cell)
     for row in rows:

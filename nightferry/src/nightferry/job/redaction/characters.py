@@ -12,6 +12,9 @@ INVISIBLE = "\x00"
 _SIGN = "~"
 """The representation of a punctuation mark or symbol that ASCII does not have."""
 
+_CELL_EDGE = "│"
+"""The vertical line of a table stays as it is: the numbers on its two sides are different values."""
+
 _MAX_CACHED = 10_000
 _DASHES = frozenset("\u00ad\u02d7\u2010\u2043\u207b\u208b\u2212\u2796\u30fc\uff70")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\x85")
@@ -61,7 +64,7 @@ def _represent(character: str) -> str:
     plain = unicodedata.normalize("NFKC", character)
     if len(plain) == 1 and plain.isascii():
         return plain
-    return _SIGN if category[0] in "PS" else character
+    return _SIGN if category[0] in "PS" and character != _CELL_EDGE else character
 
 
 def _represent_escape(match: re.Match[str]) -> str:
