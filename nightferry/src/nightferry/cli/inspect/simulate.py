@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary
 from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect.simulation_report import print_simulation, print_simulation_json
 from nightferry.cli.terminal.options import AsJson, Env, open_backend
@@ -70,12 +71,12 @@ class _History:
         self._backend: Backend | None = None
         self.unknown = ""
 
-    def __call__(self, task: Task) -> list[TaskRun]:
+    def __call__(self, task: Task) -> Sequence[RunSummary]:
         if self.unknown:
             return []
         try:
             self._backend = self._backend or open_backend(self._project, self._env)
-            return list(self._backend.runs(RunFilter(task=task.name), limit=RUNS_PER_TASK))
+            return self._backend.run_summaries(RunFilter(task=task.name), limit=RUNS_PER_TASK)
         except NightferryError as error:
             self.unknown = str(error)
             return []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
 from nightferry.contract import Overlap
@@ -25,7 +25,7 @@ class Durations:
     """The expected duration of each task, computed once, and its source."""
 
     def __init__(
-        self, tasks: Mapping[str, Task], history: Callable[[Task], list[TaskRun]], percentile: int = 50
+        self, tasks: Mapping[str, Task], history: Callable[[Task], Sequence[RunSummary]], percentile: int = 50
     ) -> None:
         self._tasks = tasks
         self._history = history
@@ -39,12 +39,11 @@ class Durations:
         return self.known[task][0]
 
     def _find(self, task: Task) -> tuple[timedelta, str]:
-        ended = [run for run in self._history(task) if run.succeeded and run.started_at and run.stopped_at]
-        took = [(run.stopped_at - run.started_at).total_seconds() for run in ended if run.stopped_at and run.started_at]
+        took = [run.seconds for run in self._history(task) if run.succeeded and run.seconds is not None]
         if took:
             seconds = find_percentile(took, self._percentile) or 0
             of = "median" if self._percentile == 50 else f"percentile {self._percentile}"
-            return timedelta(seconds=max(seconds, 0)), f"{of} of {len(took)} runs" if len(took) > 1 else "its one run"
+            return timedelta(seconds=seconds), f"{of} of {len(took)} runs" if len(took) > 1 else "its one run"
         if task.expected is not None:
             return task.expected, "expected duration: no runs"
         return task.time_limit, "time limit: no runs"

@@ -15,7 +15,7 @@ from nightferry.backend.log_lines import parse_line, read_level
 from nightferry.backend.log_windows import LogLine
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.reports import ReportFilter
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary, TaskRun
 from nightferry.contract import LogEvent
 from nightferry.dashboard.pages.runs.log import find_run
 from nightferry.dashboard.pages.runs.log_rows import LogRows, format_place
@@ -84,10 +84,10 @@ def describe_memory(run: TaskRun, tail: Tail, size: int | None) -> str | None:
     return f"{used} of {memory:,} MiB ({peak / _MIB / memory:.0%})" if memory else used
 
 
-def find_next(view: View, run: TaskRun) -> TaskRun | None:
+def find_next(view: View, run: TaskRun) -> RunSummary | None:
     """Return the next run of the same task within a period; None also if the period has very many runs."""
     wanted = RunFilter(task=run.task, since=run.created_at, until=run.created_at + _NEXT_PERIOD)
-    runs = view.backend.runs(wanted, limit=500)
+    runs = view.backend.run_summaries(wanted, limit=500)
     later = [one for one in runs if (one.created_at, one.id) > (run.created_at, run.id)]
     return later[-1] if later and runs.next is None else None
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import Cursor, RunFilter
-from nightferry.backend.runs import TaskRun
+from nightferry.backend.runs import RunSummary
 from nightferry.presentation.durations import find_percentile
 
 _RUNS = 50
@@ -31,32 +31,22 @@ class UsualDuration:
         return "longer than usual" if seconds > 1.5 * self.median and seconds - self.median > 5 else "as usual"
 
 
-def find_earlier_runs(backend: Backend, run: TaskRun) -> Sequence[TaskRun]:
+def find_earlier_runs(backend: Backend, run: RunSummary) -> Sequence[RunSummary]:
     """Return the runs of the task before a run, newest first, as far as they show its usual duration."""
     wanted = RunFilter(task=run.task, since=run.created_at - _PERIOD)
-    return backend.runs(wanted, before=Cursor(run.created_at, run.id), limit=_RUNS)
+    return backend.run_summaries(wanted, before=Cursor(run.created_at, run.id), limit=_RUNS)
 
 
-def find_usual_duration(earlier: Sequence[TaskRun]) -> UsualDuration | None:
+def find_usual_duration(earlier: Sequence[RunSummary]) -> UsualDuration | None:
     """Return how long the successful ones of the runs took; None with too few of them."""
-    return measure_usual(
-        [
-            (one.stopped_at - one.started_at).total_seconds()
-            for one in earlier
-            if one.succeeded and one.started_at is not None and one.stopped_at is not None
-        ]
-    )
-
-
-def measure_usual(seconds: list[float]) -> UsualDuration | None:
-    """Return the usual duration of runs that took these times; None with too few of them."""
+    seconds = [one.seconds for one in earlier if one.succeeded and one.seconds is not None]
     median, p95 = find_percentile(seconds, 50), find_percentile(seconds, 95)
     if len(seconds) < _LEAST or median is None or p95 is None:
         return None
     return UsualDuration(len(seconds), median, p95)
 
 
-def expect_end(run: TaskRun, usual: UsualDuration | None) -> datetime | None:
+def expect_end(run: RunSummary, usual: UsualDuration | None) -> datetime | None:
     """Return when a run that has started is usually done; None for an ended one."""
     if usual is None or run.status == "STOPPED" or run.started_at is None:
         return None

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from nightferry.backend.queries import Count
 from nightferry.backend.starts import NotKnown, Start, StartFilter, StartOutcome, make_source
-from nightferry.dashboard.estimates.expected_durations import ExpectedDurations
+from nightferry.dashboard.estimates.usual_lengths import UsualLengths
 from nightferry.dashboard.pages.starts.triggers import describe_fact
 from nightferry.dashboard.svg.lanes import Calendar, draw_lane
 from nightferry.dashboard.view import View
@@ -74,7 +74,7 @@ def show(view: View) -> Response:
     since, wanted_days = view.time("from") or now, view.number("days", 7, _MOST_DAYS)
     days = min(wanted_days, _limit_days(schedules, since))
     calendar = Calendar.make(since, days, view.zone)
-    durations = view.site.get_shared(ExpectedDurations).estimate()
+    durations = view.site.get_shared(UsualLengths).expect()
     planned = plan_schedules(view.catalog, schedules, durations)
     simulation = simulate(planned, list_policies(view.catalog), calendar.begin, calendar.end)
     changes = describe_clock_changes(simulation.clock_changes)
