@@ -34,6 +34,17 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def actions(store: Store) -> list[Action]:
     """Return actions that were added to the store, newest first."""
+    return add_actions(store)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, list[Action]]:
+    """Return a store for queries, which change nothing, with its actions, newest first."""
+    store = Store(tmp_path_factory.mktemp("filled") / "engine.sqlite")
+    return store, add_actions(store)
+
+
+def add_actions(store: Store) -> list[Action]:
     numbers = random.Random(5)
     made = [make(n, numbers) for n in range(120)]
     with store.transaction():
@@ -57,7 +68,8 @@ FILTERS = [
 
 
 @pytest.mark.parametrize("number", range(len(FILTERS)))
-def test_pages_have_each_action_of_a_filter_once(store: Store, actions: list[Action], number: int) -> None:
+def test_pages_have_each_action_of_a_filter_once(filled: tuple[Store, list[Action]], number: int) -> None:
+    store, actions = filled
     wanted = FILTERS[number]
     found: list[Action] = []
     before: Cursor | None = None
@@ -73,8 +85,9 @@ def test_pages_have_each_action_of_a_filter_once(store: Store, actions: list[Act
 @pytest.mark.parametrize("number", range(len(FILTERS)))
 @pytest.mark.parametrize("paged", [False, True])
 def test_no_query_reads_a_whole_table(
-    store: Store, actions: list[Action], number: int, paged: bool, monkeypatch: pytest.MonkeyPatch
+    filled: tuple[Store, list[Action]], number: int, paged: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store, actions = filled
     plans: list[str] = []
     execute = store._db.execute
 
