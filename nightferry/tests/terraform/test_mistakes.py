@@ -83,7 +83,7 @@ FILE_CASES: list[tuple[str, str, str, str]] = [
     ("a wrong VPC ID", "vpc-0123456789abcdef0", "0123456789abcdef0",
      "'aws.vpc' = '0123456789abcdef0' is not valid. ID of the VPC, such as vpc-"),
     ("a wrong subnet id", '"subnet-0123456789abcdef0"', '"sub-1"',
-     "'aws.subnets.0' = 'sub-1' is not valid. Private subnets of the tasks."),
+     "'aws.subnets.0' = 'sub-1' is not valid. Private subnets of the tasks, at least one."),
     ("a security group's name", '"sg-0123456789abcdef0"', '"database"',
      "'aws.database_security_group' = 'database' is not valid. Security group of the database, if there is one."),
     ("an invalid ARN", "arn:aws:lambda:us-east-1:123456789012:function:forwarder", "forwarder",
