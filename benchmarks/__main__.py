@@ -20,6 +20,7 @@ BENCHMARKS = {
     "dor_read": "DOR files: the reader against a plain Polars decode",
     "dor_import": "DOR import: first import, other order and daily update against the limits of their steps",
     "dor_growth": "DOR import: memory and daily update with three times as many wages",
+    "peers": "DOR import: pgloader, dlt, executemany and SQLAlchemy's ORM on the same wage file",
     "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
     "employer_load": "Employer load against the simulator at 50 ms latency",
     "employee_updates": "Employee updates against a bare COPY",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import psycopg
 from pydantic import SecretStr
 
 from benchmarks.database import build_job_environment
+from benchmarks.processes import Measurement, measure
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.dor import encryption
@@ -35,15 +34,6 @@ CHANGED = "DORDFML_20200521120622"
 CHANGED_AMOUNT = "1.00"
 """The employer's contribution to family leave in ``CHANGED``. It is 0.00 in the other files."""
 
-# Linux includes the memory of the parent process in a new process's peak memory. This launcher is small.
-_LAUNCHER = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
-_, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
 
 @dataclass(frozen=True)
 class Files:
@@ -53,14 +43,6 @@ class Files:
     private_key: SecretStr
     plain: Path
     wages: int
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The duration of a process in seconds, and its peak memory in MB."""
-
-    seconds: float
-    memory: float
 
 
 @contextmanager
@@ -148,15 +130,4 @@ def run_import(conninfo: str, folder: Path, private_key: SecretStr, *names: str)
         "DECRYPT": "true",
         "GPG_DECRYPTION_KEY": private_key.get_secret_value(),
     }
-    started = time.perf_counter()
-    launched = subprocess.run(
-        [sys.executable, "-c", _LAUNCHER, Path(sys.executable).with_name("dor-import")],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    seconds = time.perf_counter() - started
-    if launched.returncode != 0:
-        sys.stderr.write(launched.stderr)
-        launched.check_returncode()
-    return Measurement(seconds, int(launched.stdout) / 1024)
+    return measure([Path(sys.executable).with_name("dor-import")], environment)

@@ -24,12 +24,12 @@ from benchmarks.dor_files import (
     OTHER_ORDER,
     WAGES,
     Files,
-    Measurement,
     create_database,
     run_import,
     write_files,
 )
 from benchmarks.judge import Ratio, judge
+from benchmarks.processes import Measurement
 from nightferry.local.services.postgres import Postgres
 
 FIRST_TARGET = 1.0

@@ -1,0 +1,40 @@
+"""Run a process, and measure its duration and its peak memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Linux includes the memory of the parent process in a new process's peak memory. This launcher is small.
+_LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The duration of a process in seconds, and its peak memory in MB."""
+
+    seconds: float
+    memory: float
+
+
+def measure(command: Sequence[str | Path], environment: Mapping[str, str]) -> Measurement:
+    """Run ``command`` to its end. If it fails, print its output and raise CalledProcessError."""
+    started = time.perf_counter()
+    launched = subprocess.run(
+        [sys.executable, "-c", _LAUNCHER, *command], env=environment, capture_output=True, text=True
+    )
+    seconds = time.perf_counter() - started
+    if launched.returncode != 0:
+        sys.stderr.write(launched.stderr)
+        launched.check_returncode()
+    return Measurement(seconds, int(launched.stdout) / 1024)
