@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "build" / "site"
 OUT = ROOT / "docs" / "pictures" / "site"
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
-QUALITY = 36  # of WebP
+QUALITY = 32  # of WebP
 PICTURES = [
     ("home", "index.html", "desktop", "light"),
     ("home", "index.html", "phone", "dark"),
