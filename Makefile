@@ -84,8 +84,8 @@ style: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python tools/prose.py
 
-bench: $(VENV)/.dev $(BENCH)/.installed gpg ## measure performance relative to peers and limits in the same run, and store the figures
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(BENCH)/.installed gpg ## measure performance relative to peers and limits in the same run, and store the figures; ONLY='dor_import peers' for some, QUICK=1 for a check with small sizes
+	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks $(ONLY)
 
 bench-compare: $(VENV)/.dev ## show the change between two runs of make bench: A=build/benchmarks/… B=build/benchmarks/…
 	@$(BIN)/python -m benchmarks.compare "$(A)" "$(B)"

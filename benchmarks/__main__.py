@@ -1,6 +1,8 @@
 """``make bench``: run every benchmark in a separate process, so that the peak memory of each is measured separately.
 
 At the end, it prints one table of all figures and writes them with the machine and the versions to a file of JSON.
+``make bench QUICK=1`` runs every benchmark with small sizes, to check that they work; its figures mean nothing.
+``make bench ONLY='dor_import peers'`` runs some of them.
 """
 
 from __future__ import annotations
@@ -10,26 +12,42 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.judge import RECORD
+from benchmarks.judge import QUICK, RECORD
 from benchmarks.results import collect, describe_machine, format_table
 
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A module of this package: the title of its output, and its arguments in a quick check."""
+
+    title: str
+    quick: tuple[str, ...] = ()
+
+
 BENCHMARKS = {
-    "dor_generate": "DOR files: generation",
-    "dor_read": "DOR files: the reader against a plain Polars decode",
-    "dor_import": "DOR import: first import, other order and daily update against the limits of their steps",
-    "dor_growth": "DOR import: memory and daily update with three times as many wages",
-    "peers": "DOR import: pgloader, dlt, executemany and SQLAlchemy's ORM on the same wage file",
-    "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
-    "employer_load": "Employer load against the simulator at 50 ms latency",
-    "employee_updates": "Employee updates against a bare COPY",
-    "states": "The interpreter against moto's, in memory and durable",
-    "synth": "Synthesis of 39 tasks, 19 schedules and 3 triggers",
-    "getting_started": "The page nightferry/docs/getting-started.md in an empty folder",
-    "startup": "The start of the command line against the bare interpreter",
-    "engine": "The durable engine and the start of a task",
-    "dashboard": "The dashboard on 100,000 runs, 10,000 executions and 1,000,000 lines, served by nightferry up",
+    "dor_generate": Benchmark("DOR files: generation", ("20000",)),
+    "dor_read": Benchmark("DOR files: the reader against a plain Polars decode", ("20000",)),
+    "dor_import": Benchmark(
+        "DOR import: first import, other order and daily update against the limits of their steps", ("5000", "1")
+    ),
+    "dor_growth": Benchmark("DOR import: memory and daily update with three times as many wages", ("5000",)),
+    "peers": Benchmark(
+        "DOR import: pgloader, dlt, executemany and SQLAlchemy's ORM on the same wage file", ("1000", "1")
+    ),
+    "eligibility_feed": Benchmark("Eligibility feed against COPY (SELECT …) TO", ("5000", "1")),
+    "employer_load": Benchmark("Employer load against the simulator at 50 ms latency", ("100", "1")),
+    "employee_updates": Benchmark("Employee updates against a bare COPY", ("5000", "1")),
+    "states": Benchmark("The interpreter against moto's, in memory and durable"),
+    "synth": Benchmark("Synthesis of 39 tasks, 19 schedules and 3 triggers"),
+    "getting_started": Benchmark("The page nightferry/docs/getting-started.md in an empty folder"),
+    "startup": Benchmark("The start of the command line against the bare interpreter", ("3",)),
+    "engine": Benchmark("The durable engine and the start of a task", ("3",)),
+    "dashboard": Benchmark(
+        "The dashboard on 100,000 runs, 10,000 executions and 1,000,000 lines, served by nightferry up"
+    ),
 }
 
 
@@ -40,14 +58,15 @@ def main() -> int:
         print(f"Unknown benchmark: {', '.join(unknown)}. Available: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     print(", ".join(describe_machine().values()))
+    is_quick = bool(os.environ.get(QUICK))
     failed: list[str] = []
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as folder:
         records = {name: Path(folder) / name for name in chosen}
         for name in chosen:
-            print(f"\n── {BENCHMARKS[name]} (benchmarks/{name}.py) ──", flush=True)
+            print(f"\n── {BENCHMARKS[name].title} (benchmarks/{name}.py) ──", flush=True)
             started = time.monotonic()
-            command = [sys.executable, "-m", f"benchmarks.{name}"]
+            command = [sys.executable, "-m", f"benchmarks.{name}", *(BENCHMARKS[name].quick if is_quick else ())]
             environment = {**os.environ, "PYTHONPATH": "nightferry", RECORD: str(records[name])}
             if subprocess.run(command, env=environment).returncode != 0:
                 failed.append(name)
@@ -57,7 +76,10 @@ def main() -> int:
     print(f"\nAll figures, measured in {sum(seconds.values()):.0f} s")
     for line in format_table(results.figures):
         print(line)
-    print(f"Written to {results.write()}")
+    if is_quick:
+        print("This was a quick check. Its figures are no measurements, and were not stored.")
+    else:
+        print(f"Written to {results.write()}")
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -30,13 +30,13 @@ import httpx
 import psutil
 
 from benchmarks.dashboard_store import EXECUTION, EXECUTIONS, LINES, LONG_LOG, LONG_RUN, RECENT_RUN, RUNS, make_project
-from benchmarks.judge import Limit, judge
+from benchmarks.judge import QUICK, Limit, judge
 from nightferry.dashboard.access import read_token
 from nightferry.dashboard.assets import read_asset
 from nightferry.dashboard.server import make_engine_login
 from nightferry.environments.project import Project
 
-SCALE = 0.1 if os.environ.get("QUICK") else 1.0
+SCALE = 0.1 if os.environ.get(QUICK) else 1.0
 SAMPLES = int(200 * SCALE)  # of each page
 MEMORY_REQUESTS = int(10_000 * SCALE)
 MEMORY_EXECUTIONS = 1000

@@ -1,6 +1,7 @@
 """Write DOR files: lines per second, peak memory, and the ratio to writing the same bytes to disk.
 
 Each figure is the median of three runs. Each run is a separate process, so that its peak memory is measured separately.
+``python -m benchmarks.dor_generate 20000`` is a quick check.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.judge import Ratio, judge
 from paidleave.dor import encryption, generate
 from paidleave.dor.files.formats import WAGE_B
 from paidleave.dor.generate.wages import count_wages
@@ -31,18 +33,18 @@ def count_employers(b_lines: int) -> int:
     return int((lines < b_lines).sum()) + 1
 
 
-def main() -> None:
-    """Print the table."""
+def main(lines: int = B_LINES) -> None:
+    """Print the table for files with at least ``lines`` B lines."""
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
         wages, copy = folder / "wages", folder / "copy"
         (folder / "key").write_text(encryption.generate_key("Benchmark").public)
         plain, bare, encrypted = [], [], []
         for _ in range(RUNS):
-            plain.append(_measure("plain", B_LINES, wages))
+            plain.append(_measure("plain", lines, wages))
             bare.append(_copy_seconds(wages, copy))
-            encrypted.append(_measure("encrypted", B_LINES, wages))
-        long = _measure("plain", 3 * B_LINES, None)
+            encrypted.append(_measure("encrypted", lines, wages))
+        long = _measure("plain", 3 * lines, None)
         disk = statistics.median(bare)
         print(f"{plain[0]['b_lines']:,} B lines, {plain[0]['lines']:,} lines, {plain[0]['bytes'] / 1e6:,.0f} MB")
         for label, runs in (("plain", plain), ("encrypted", encrypted)):
@@ -53,6 +55,13 @@ def main() -> None:
                 f"  {seconds / disk:5.1f} times writing the same bytes to disk ({disk:.2f} s)"
             )
         print(f"{'3 times':10} {long['seconds']:6.2f} s  {'':18}  {long['memory']:5.0f} MB peak")
+        judge(
+            Ratio("generation / the same bytes copied", disk / statistics.median(run["seconds"] for run in plain)),
+            Ratio(
+                "encrypted generation / the same bytes copied",
+                disk / statistics.median(run["seconds"] for run in encrypted),
+            ),
+        )
 
 
 def _measure(kind: str, b_lines: int, target: Path | None) -> dict[str, float]:
@@ -94,7 +103,7 @@ def _write(kind: str, b_lines: int, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
+    if sys.argv[2:]:
         _write(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
     else:
-        main()
+        main(*(int(argument) for argument in sys.argv[1:]))

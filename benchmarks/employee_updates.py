@@ -23,6 +23,7 @@ import psycopg
 
 from benchmarks import database
 from benchmarks.database import build_job_environment
+from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.fineos.employee_updates.update_file import COLUMNS
@@ -42,6 +43,13 @@ def main(rows: int = 200_000, repeat: int = 3) -> None:
     for label, median in medians.items():
         cpu = statistics.median(run[label][1] for run in seconds)
         print(f"{label:28}{median:9.2f}{cpu:7.2f}{rows / median:11,.0f}{copy / median:18.2f}")
+    judge(
+        *(
+            Ratio(f"employee updates, {label} / bare COPY", copy / median)
+            for label, median in medians.items()
+            if label != "bare COPY"
+        )
+    )
 
 
 def _measure(server: Postgres, directory: Path, rows: int, number: int) -> dict[str, tuple[float, float]]:
