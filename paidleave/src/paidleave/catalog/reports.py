@@ -7,6 +7,7 @@ importers' code, and import a line for each example.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from nightferry import Reason, RejectedRecords
@@ -32,6 +33,21 @@ _MISSING = Reason(
     "The field is required and is empty.",
     "Please fill in the named field of these lines.",
     "The field has only blanks.",
+)
+# The CSV has FEINs only.
+_CSV_NINE_DIGITS = replace(
+    _NINE_DIGITS,
+    meaning="The FEIN has letters or signs, or a wrong number of digits.",
+    request="Please write the FEIN of these rows as exactly nine digits without dashes.",
+    example="A FEIN with a dash, such as 12-3456789.",
+)
+_CSV_PLACEHOLDER = replace(
+    _PLACEHOLDER,
+    meaning="The FEIN has one repeated digit, in place of an unknown one. Different companies would become one.",
+    request="Please replace the placeholder in these rows with the real FEIN.",
+)
+_CSV_MISSING = replace(
+    _MISSING, request="Please fill in the named column of these rows.", example="No date in the column of the quarter."
 )
 _UTF_8 = Reason(
     "invalid UTF-8",
@@ -137,9 +153,9 @@ DOR_REASONS = (
 )
 
 CSV_REASONS = (
-    _NINE_DIGITS,
-    _PLACEHOLDER,
-    _MISSING,
+    _CSV_NINE_DIGITS,
+    _CSV_PLACEHOLDER,
+    _CSV_MISSING,
     Reason(
         "not a date M/D/YYYY",
         "The cell is not a date in the form M/D/YYYY, or the day does not exist.",

@@ -150,7 +150,8 @@ def _explain(settings: ExecuteSqlSettings, statement: Statement, error: psycopg.
         case psycopg.errors.InsufficientPrivilege() if not settings.allow_personal_data:
             return (
                 f"{_redact_message(statement, error)}. It uses a column or table that may contain personal data. "
-                "Use others (docs/operations.md lists them), or write to the bucket with ALLOW_PERSONAL_DATA=true."
+                "Use others (paidleave/docs/operations.md lists them), or write to the bucket with "
+                "ALLOW_PERSONAL_DATA=true."
             )
         case psycopg.errors.ReadOnlySqlTransaction():
             return f"{_redact_message(statement, error)}; execute-sql only reads."

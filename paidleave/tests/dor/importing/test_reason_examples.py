@@ -64,7 +64,7 @@ def list_returning() -> Iterator[tuple[str, str]]:
     yield "not a date M/D/YYYY", csv_row("100000002", effective="13/1/2021")
     yield "number of cells differs from the first line", csv_row("100000003", name="Boats, Inc.")
     yield "missing", csv_row("100000004", quarter="")
-    yield "not 9 digits", csv_row("25000000X")
+    yield "not 9 digits", csv_row("12-3456789")
     yield "placeholder number", csv_row("9" * 9)
     yield "", csv_row("100000005")
 
@@ -94,7 +94,7 @@ def test_each_example_is_rejected_for_its_reason(world: DorWorld) -> None:
     assert len(queries) >= 5
     with psycopg.connect(as_user(world.conninfo, IMPERSONAL.name), autocommit=True) as connection:
         for query in queries:
-            rows = connection.execute(query.replace("DORDUADFML_20260107200000", WAGE_FILE).encode()).fetchall()
+            rows = connection.execute(query.replace("DORDFML_20260105200000", WAGE_FILE).encode()).fetchall()
             assert rows, f"the query finds nothing: {query}"
 
 
