@@ -56,7 +56,7 @@ def adapt(text: str) -> str:
     """Return a page in the syntax of Zensical's parser, which shows it then as GitHub does.
 
     The parser requires four spaces before what an item of a list contains, and a blank line before a list. It does not
-    require a backslash before a pipe in code in a table, and shows it.
+    require a backslash before a pipe in code in a table, and shows it. The search does not find the links at the end.
     """
     lines = _ESCAPED_PIPE.sub(_unescape_pipes, text).splitlines()
     before: list[int] = []
@@ -76,7 +76,7 @@ def adapt(text: str) -> str:
             depth += token.type.endswith("_list_open")
     for start in reversed(before):
         lines.insert(start, "")
-    return "\n".join(lines) + "\n"
+    return "\n".join(f"{line} {{ data-search-exclude }}" if line == "## Next" else line for line in lines) + "\n"
 
 
 def build(folder: Path) -> int:

@@ -83,6 +83,7 @@ def test_repeated_headings_have_numbered_anchors() -> None:
         ("1. a\n\n   b\n\n   ```\n   c\n   ```\n2. d\n", "1. a\n\n    b\n\n    ```\n    c\n    ```\n2. d\n"),
         ("a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
         ("- a\nb\n\n    - c\n", "- a\nb\n\n    - c\n"),
+        ("# A\n\n## Next\n\n- [b](b.md)\n", "# A\n\n## Next { data-search-exclude }\n\n- [b](b.md)\n"),
         ("| a |\n| --- |\n| `b \\| c` \\| d |\n", "| a |\n| --- |\n| `b | c` \\| d |\n"),
     ],
 )

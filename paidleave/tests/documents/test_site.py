@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -92,6 +93,14 @@ def test_no_file_loads_anything_from_another_server(site: Path) -> None:
     for file in site.rglob("*.css"):
         loaded = re.findall(r"(?:url\(|@import\s*)[\"']?((?:https?:)?//[^\"')]+)", file.read_text(encoding="utf-8"))
         assert loaded == [], file
+
+
+def test_the_search_has_every_page_but_not_the_links_at_its_end(site: Path) -> None:
+    items = json.loads((site / "search.json").read_text(encoding="utf-8"))["items"]
+    assert {item["location"].partition("#")[0] for item in items} == {
+        str(built_page(site, path).relative_to(site)) for path in site_pages()
+    }
+    assert [item for item in items if item["location"].endswith("#next")] == []
 
 
 @pytest.mark.parametrize("broken", ["[a page](gone.md)", "[a heading](glossary.md#terms-that-nobody-uses)"])
