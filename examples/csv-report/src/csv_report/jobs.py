@@ -23,8 +23,12 @@ class ReportSettings(JobSettings):
 def report(settings: ReportSettings, run: Run) -> None:
     """Write the sum of each region as JSON."""
     totals: Counter[str] = Counter()
-    with storage.open_read(settings.s3_uri) as file, run.progress("read", unit="orders") as progress:
-        rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+    with (
+        storage.open_read(settings.s3_uri) as file,
+        io.TextIOWrapper(file, encoding="utf-8", newline="") as lines,
+        run.progress("read", unit="orders") as progress,
+    ):
+        rows = csv.DictReader(lines)
         if not {"region", "amount"} <= set(rows.fieldnames or ()):
             raise JobFailed(f"{settings.s3_uri} has no columns 'region' and 'amount'. Send the file with both.")
         for row in rows:

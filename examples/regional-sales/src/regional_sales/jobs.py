@@ -48,5 +48,5 @@ def sum_region(settings: RegionSettings, run: Run) -> None:
 
 
 def _read_rows(settings: FileSettings) -> Iterator[dict[str, str]]:
-    with storage.open_read(settings.s3_uri) as file:
-        yield from csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+    with storage.open_read(settings.s3_uri) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
