@@ -134,6 +134,13 @@ def test_a_command_reports_the_missing_extra(clean: CleanEnvironment) -> None:
     assert "pip install 'nightferry[aws]'" in answer.stderr
 
 
+def test_run_ecs_task_reports_the_missing_extra(clean: CleanEnvironment) -> None:
+    command = [str(clean.root / "bin" / "run-ecs-task"), "test", "greet", "ada"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
+    expected = "run-ecs-task: Package botocore is not installed. Install it with: pip install 'nightferry[aws]'\n"
+    assert (answer.returncode, answer.stderr) == (2, expected)
+
+
 def test_commands_for_this_machine_need_no_extra(clean: CleanEnvironment) -> None:
     modules = "nightferry.cli.run.redrive, nightferry.dashboard.server, nightferry.local.up"
     run_checked(str(clean.python), "-c", f"import {modules}", cwd=clean.project)

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from nightferry.aws.backend import AwsBackend
 from nightferry.backend.request_checks import get_task
 from nightferry.backend.runs import RunRequest
 from nightferry.cli.run.task_options import TaskCommand, TaskOptions
@@ -89,6 +88,8 @@ def run_ecs_task(
     environment = project.environment(env)
     if environment.aws is None:
         raise UsageError(f"Environment '{env}' is not on AWS. Use: nightferry run {task} --env {env}")
+    from nightferry.aws.backend import AwsBackend  # requires an extra, whose absence run_script reports
+
     backend = AwsBackend(project, environment, report=print_status)
     if attach is not None:
         raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Terminal(), raw=raw))
