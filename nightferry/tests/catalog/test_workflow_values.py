@@ -245,6 +245,13 @@ def test_computed_arguments_supply_what_a_task_requires_at_its_start(world: Worl
         world.catalog.workflow("one", ForEach(["eu"], RunTask(task, args=["--region", Item()])))
 
 
+def test_a_workflow_does_not_pass_its_object_to_a_task_by_itself(world: World) -> None:
+    task = world.catalog.task("hello", command=["true"], required_at_start=["S3_URI", "SCHEDULED_AT"])
+    world.catalog.workflow("passed", RunTask(task, env=OBJECT_VARIABLES))
+    with pytest.raises(MissingSetting, match="requires S3_URI at each start, and state 'hello' does not supply it"):
+        world.catalog.workflow("forgotten", RunTask(task))
+
+
 def test_a_schedule_or_trigger_supplies_what_the_workflow_reads(world: World) -> None:
     catalog, bucket = world.catalog, world.catalog.buckets["files"]
 

@@ -438,7 +438,7 @@ class Catalog:
             )
             place = f"{declaration}, task '{task.name}'"
             start_values.check_overrides(task, step.env or (), step.words, place, location)
-        start_values.check_definition(definition, self.tasks, STARTED_VARIABLES, declaration, location)
+        start_values.check_definition(definition, self.tasks, {SCHEDULED_AT_VARIABLE}, declaration, location)
         referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
         workflow = Workflow(
