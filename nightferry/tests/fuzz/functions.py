@@ -156,9 +156,8 @@ LOGS = {
 
 def _compress(*, bombs: bool = False) -> list[bytes]:
     body = json.dumps(LOGS).encode()
-    bomb = gzip.compress(b" " * (100 << 20), 9, mtime=0)
     if bombs:
-        return [bomb]
+        return [gzip.compress(b" " * (100 << 20), 9, mtime=0)]
     return [gzip.compress(body, mtime=0), gzip.compress(body, 0, mtime=0), gzip.compress(body[:300], 9, mtime=0)]
 
 
