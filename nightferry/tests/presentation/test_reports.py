@@ -106,7 +106,9 @@ def test_a_share_is_a_percentage(share: float | None, text: str) -> None:
 def test_the_usual_share_is_the_median_of_processed_files() -> None:
     reports = [make_report({"created": 100 - n, "rejected": n}) for n in (1, 1, 2, 50)]
     failed = Report("1", "r", "t", "orders", "a.csv", NOON, 2, {"rejected": 2}, failed=True)
-    assert find_usual_share([*reports, failed, failed], KIND) == 0.015
+    replay = Report("1", "r", "t", "orders", "a.csv", NOON, 2, {"rejected": 2}, note="replay")
+    assert find_usual_share([replay, *reports, failed, failed], KIND) == 0.015
+    assert not describe_report(replay, KIND, 0.015).is_above_usual
     assert find_usual_share(reports[:2], KIND) is None, "two files do not show what is usual"
     assert find_usual_share(reports, None) is None
     assert describe_report(reports[3], KIND, 0.015).is_above_usual

@@ -80,7 +80,8 @@ class Run:
             total: The number of records.
             reasons: Why records were rejected.
             failed: Whether the subject was not processed, so that the work on it must be repeated.
-            note: A sentence about the subject, such as the cause of a failure.
+            note: A sentence about the subject, such as the cause of a failure. A report with a note does not count for
+                the usual share of rejected records.
             limit: The share of rejected records above which the subject fails, from 0 to 1.
             reference: The number by which the query of ``catalog.report(…)`` finds the rejected records.
 

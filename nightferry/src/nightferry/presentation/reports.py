@@ -72,7 +72,10 @@ class ReasonGroup:
 
 
 def describe_report(report: Report, kind: ReportKind | None, usual: float | None = None) -> Account:
-    """Return the account of a report. Without its kind, no count is good or bad."""
+    """Return the account of a report. Without its kind, no count is good or bad.
+
+    A report with a note, such as that of a replay, is not compared with the usual share unless it failed.
+    """
     order = [*(kind.counts if kind else ()), *report.counts]
     segments = tuple(
         Segment(
@@ -94,7 +97,7 @@ def describe_report(report: Report, kind: ReportKind | None, usual: float | None
         rejected=rejected,
         share=rejected / report.total if report.total else None,
         limit=report.limit,
-        usual=usual,
+        usual=usual if report.failed or not report.note else None,
     )
 
 
@@ -108,13 +111,16 @@ def _judge(report: Report, segments: Sequence[Segment], rejected: int) -> State:
 
 
 def find_usual_share(earlier: Iterable[Report], kind: ReportKind | None) -> float | None:
-    """Return the median share of rejected records of the last processed subjects, or None if there are too few."""
+    """Return the median share of rejected records of the last processed subjects, or None if there are too few.
+
+    A report with a note does not count: it is an exception, such as a replay, of which most records are rejected again.
+    """
     if kind is None:
         return None
     shares = []
     for report in earlier:
         account = describe_report(report, kind)
-        if account.share is not None and account.state in ("warning", "succeeded"):
+        if account.share is not None and not report.note and account.state in ("warning", "succeeded"):
             shares.append(account.share)
     shares = shares[:_USUAL_REPORTS]
     return statistics.median(shares) if len(shares) >= _FEWEST_REPORTS else None
