@@ -186,5 +186,5 @@ def test_the_engine_ends_with_a_code_after_which_the_service_manager_does_not_re
     ended = nightferry_process(root, "up", "--port", "0")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
     assert "move engine.sqlite away" in ended.stderr
-    unit = (Path(__file__).parents[3] / "docs" / "local-engine.md").read_text()
+    unit = (Path(__file__).parents[3] / "docs" / "engine-on-a-server.md").read_text()
     assert f"\nRestartPreventExitStatus={ended.returncode}\n" in unit
