@@ -77,7 +77,7 @@ def main() -> int:
     for line in format_table(results.figures):
         print(line)
     if is_quick:
-        print("This was a quick check. Its figures are no measurements, and were not stored.")
+        print("This was a quick check. Its figures mean nothing, and were not stored.")
     else:
         print(f"Written to {results.write()}")
     if failed:

@@ -24,7 +24,7 @@ from paidleave.dor.files.formats import WAGE_B
 from paidleave.dor.generate.wages import count_wages
 
 RUNS = 3
-B_LINES = 1_000_000
+B_LINES = 300_000
 
 
 def count_employers(b_lines: int) -> int:

@@ -37,7 +37,7 @@ OTHER_ORDER_TARGET = 0.75
 UPDATE_TARGET = 0.9
 
 
-def main(lines: int = 300_000, repeat: int = 5) -> None:
+def main(lines: int = 200_000, repeat: int = 5) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines. Exit with 1 below a target."""
     imports: dict[str, list[Measurement]] = {}
     limits: dict[str, list[float]] = {}

@@ -27,7 +27,7 @@ from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, FieldT
 from paidleave.dor.files.streams import Digest
 
 RUNS = 3
-B_LINES = 1_000_000
+B_LINES = 300_000
 
 
 def main(lines: int = B_LINES) -> None:

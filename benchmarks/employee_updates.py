@@ -32,7 +32,7 @@ ROWS_PER_EMPLOYER = 20
 _COLUMNS = (*COLUMNS, "EMPLOYEEID", "ORG_NAME")
 
 
-def main(rows: int = 200_000, repeat: int = 3) -> None:
+def main(rows: int = 100_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs."""
     with database.directory() as directory, database.server(directory) as server:
         seconds = [_measure(server, directory, rows, number) for number in range(repeat)]

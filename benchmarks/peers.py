@@ -59,7 +59,7 @@ class Peer:
     make_command: Callable[[Path, str, Path], list[str | Path]]
 
 
-def main(lines: int = 50_000, repeat: int = 3) -> None:
+def main(lines: int = 30_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines, and our speed as a multiple of each peer's."""
     versions = {peer.name: peer.find_version() for peer in PEERS}
     installed = [peer for peer in PEERS if versions[peer.name]]
@@ -86,7 +86,7 @@ def main(lines: int = 50_000, repeat: int = 3) -> None:
         if peer not in installed:
             print(f"{peer.name:30}not installed: {peer.install}")
             continue
-        note_version(peer.name, versions[peer.name])
+        note_version(peer.name.partition(",")[0], versions[peer.name])
         _print_row(peer.name, files.wages, measured[peer.name], f"{versions[peer.name]}: {peer.does}")
         print(f"{'':30}without {peer.omits}")
     judge(*(Ratio(f"first import / {peer.name}", seconds[peer.name] / seconds[OURS]) for peer in installed))
