@@ -59,6 +59,16 @@ def create_database(server: Postgres, name: str = "bench", template: str = "") -
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+def settle(conninfo: str) -> None:
+    """Do what PostgreSQL does by itself until the next day: free the space of old rows, and collect statistics.
+
+    Otherwise autovacuum begins at some time during the next measurement, and its plans depend on chance.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
 def write_files(folder: Path, lines: int) -> Files:
     """Write an employer file and the three wage files, which have at least ``lines`` B lines."""
     folder.mkdir()

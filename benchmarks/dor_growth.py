@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import database
-from benchmarks.dor_files import EMPLOYERS, WAGES, create_database, make_population, run_import
+from benchmarks.dor_files import EMPLOYERS, WAGES, create_database, make_population, run_import, settle
 from benchmarks.judge import Limit, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.dor import encryption
@@ -69,6 +69,7 @@ def _measure(server: Postgres, folder: Path, lines: int) -> Size:
             name = WAGES.replace("20200519", f"202005{19 + day}")
             later = replace(population, update=True, day=day)
             updated = _write(folder / name, key.public, write_wage_file, later).good[WAGE_B.name]
+            settle(conninfo)
             update = run_import(conninfo, folder, key.private, name)
             per_line.append(update.seconds / updated)
             memories.append(update.memory)
