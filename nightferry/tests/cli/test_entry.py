@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,18 @@ def test_a_path_that_cannot_be_used_is_named(
         run_script("nightferry", fail)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"nightferry: {message}")
+
+
+def test_a_full_disk_below_the_store_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    store = sqlite3.connect(":memory:")
+    store.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(SystemExit) as ended:
+        run_script("nightferry", lambda: store.execute("CREATE TABLE run (id)"))
+    store.close()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "nightferry: The store of this machine cannot be written: its disk is full. Free space on it.\n"
+    )
 
 
 def test_a_fault_keeps_its_traceback() -> None:

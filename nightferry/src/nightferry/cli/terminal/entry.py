@@ -47,3 +47,16 @@ def run_script(name: str, script: Callable[[], object]) -> None:
         sys.exit(ExitCode.BAD_SETTINGS)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        if not _is_full_store(error):
+            raise
+        echo(f"{name}: The store of this machine cannot be written: its disk is full. Free space on it.", err=True)
+        sys.exit(ExitCode.BAD_SETTINGS)
+
+
+def _is_full_store(error: Exception) -> bool:
+    """Return True for SQLite's error of a full disk."""
+    sqlite = sys.modules.get("sqlite3")  # not imported by every command
+    if sqlite is None or not isinstance(error, sqlite.OperationalError):
+        return False
+    return bool(error.sqlite_errorcode == sqlite.SQLITE_FULL)
