@@ -155,6 +155,30 @@ def test_a_fake_clock_reaches_the_time_limit_at_once() -> None:
     assert time.monotonic() - seconds < 60
 
 
+def break_cleanup(run: Run, error: Exception) -> None:
+    """Fail in the cleanup after a stop, as the rollback of an interrupted connection does."""
+    try:
+        run.clock.sleep(3600)
+    finally:
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [JobFailed("The connection is closed."), ValueError("closed")], ids=["known", "other"]
+)
+def test_an_error_of_the_cleanup_does_not_hide_the_time_limit(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setitem(ACTIONS, "break-cleanup", lambda run: break_cleanup(run, error))
+    late = run_job(main, {"ACTION": "break-cleanup"}, clock=FakeClock(), time_limit=timedelta(minutes=5))
+    assert (late.exit_code, late.errors) == (124, ["time limit of 300 s reached; stopping the job"])
+    assert [line["message"][:21] for line in late.lines if line["level"] == "WARNING"] == [
+        "failed after the stop",
+        "stopped",
+    ]
+    assert run_job(main, {"ACTION": "break-cleanup"}, clock=FakeClock()).exit_code == 1
+
+
 def test_ctrl_c_ends_the_test_too() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_job(main, {"ACTION": "interrupt"})

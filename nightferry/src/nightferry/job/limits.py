@@ -46,7 +46,8 @@ class Limits:
         self.time_limit = time_limit
         self.stop_requested = stop_requested
         self.reason: type[Stopped] | None = None
-        self._raised = False
+        self.raised: type[Stopped] | None = None  # ``reason``, once the main thread has received it
+        self._disarmed = False
         self._timers: list[threading.Timer] = []
         self._handlers: dict[int, Any] = {}
 
@@ -74,7 +75,7 @@ class Limits:
 
     def disarm(self) -> None:
         """Raise no exception in the main thread from now on."""
-        self._raised = True
+        self._disarmed = True
 
     def schedule_exit(self, code: int) -> None:
         """Exit with ``code`` after a grace period, even if a thread or an exit handler is still running."""
@@ -98,7 +99,7 @@ class Limits:
         self.stop(TimeLimitReached, LIMIT_GRACE_SECONDS)
 
     def _cancel_timers(self) -> None:
-        self._raised = True
+        self._disarmed = True
         for timer in self._timers:
             timer.cancel()
 
@@ -119,8 +120,8 @@ class Limits:
             before = self._handlers.get(signal.SIGALRM)
             if callable(before):
                 before(number, frame)
-        elif not self._raised:
-            self._raised = True
+        elif not self._disarmed:
+            self._disarmed, self.raised = True, self.reason
             raise self.reason
 
 

@@ -157,7 +157,7 @@ class JobProcess(Generic[Settings]):
     def _map_exit_code(self, run_job: Callable[[], None]) -> int:
         """Run the job, log any failure, and return its exit code."""
         try:
-            run_job()
+            self._raise_stop_first(run_job)
             self.limits.disarm()
         except BadSettings as error:
             _log.error("%s", str(error), extra={"event": "bad_settings", "problems": list(error.problems)})
@@ -178,6 +178,22 @@ class JobProcess(Generic[Settings]):
             _log.error("failed with an unexpected error", extra={"event": "failed"}, exc_info=error)
             return ExitCode.FAILURE
         return ExitCode.SUCCESS
+
+    def _raise_stop_first(self, run_job: Callable[[], None]) -> None:
+        """Run the job. If it fails after a stop was raised in it, log the error as a warning and raise the stop.
+
+        A stop interrupts a driver at any point, so that the rollback of a connection, for example, can fail.
+        """
+        try:
+            run_job()
+        except Exception as error:
+            if self.limits.raised is None:
+                raise
+            if isinstance(error, NightferryError):
+                _log.warning("failed after the stop: %s", str(error))
+            else:
+                _log.warning("failed after the stop", exc_info=error)
+            raise self.limits.raised from None
 
     def _report_end(self, code: int) -> None:
         """Report the exit code and the used resources to the supervisor, or log them without one."""
