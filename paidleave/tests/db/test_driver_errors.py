@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
 
 import paidleave
-from paidleave.db.driver_errors import describe_error, describe_error_kind
+from paidleave.db.driver_errors import describe_error, describe_error_kind, explain_error
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,14 @@ def test_connection_error_has_the_message_of_the_client_library() -> None:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
     assert "/nowhere" in describe_error(caught.value)
     assert describe_error_kind(caught.value) == "operational error"
+
+
+def test_a_full_disk_has_its_own_remedy() -> None:
+    settings: Any = SimpleNamespace(db_name="pfml", db_host="db", db_schema="public", db_username="jobs")
+    assert explain_error(psycopg.errors.DiskFull("could not extend file"), settings) == (
+        "database error: disk full (SQLSTATE 53100) (pfml on db, schema public, user jobs). "
+        "Free space on the disk of the database. Then start the job again."
+    )
 
 
 def test_no_module_reads_the_message_of_the_server_itself() -> None:

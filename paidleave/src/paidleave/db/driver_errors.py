@@ -46,6 +46,8 @@ def _suggest_fix(error: psycopg.Error) -> str:
             return "Check DB_USERNAME, and run db-admin-create-db-users to grant its privileges."
         case psycopg.errors.ReadOnlySqlTransaction():
             return "After a failover, the old server is read-only: check DB_HOST. Then start the job again."
+        case psycopg.errors.DiskFull():
+            return "Free space on the disk of the database. Then start the job again."
     return "Start the job again."
 
 
