@@ -1,9 +1,14 @@
-"""The profile of hypothesis for this run; fixtures come from ``nightferry.testing.fixtures``."""
+"""The profile of hypothesis for this run, and the redaction of a test; other fixtures come from
+``nightferry.testing.fixtures``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
+from nightferry.job.redaction import redactor
 from nightferry.testing.tiers import LONG, examples
 
 pytest_plugins = [
@@ -23,3 +28,11 @@ settings.register_profile(
     print_blob=LONG,
 )
 settings.load_profile("tier")
+
+
+@pytest.fixture(autouse=True)
+def kept_redaction() -> Iterator[None]:
+    """Restore the redaction of the process after each test, because an engine's log in a test changes it."""
+    before = dict(vars(redactor))
+    yield
+    vars(redactor).update(before)

@@ -86,7 +86,8 @@ def read_picture() -> list[str]:
 
 def without_numbers(line: str) -> str:
     """Return a line of the demo without numbers, blanks, paths, and the reasons of rejected lines, which differ."""
-    return re.sub(r"[\d,.\s─]+", "", re.sub(r"^(Rejected\s).*|\S*/bin/", r"\1", line))
+    without_paths = re.sub(r"^(Rejected\s).*|'[^']*/bin/([\w-]+)'|\S*/bin/", r"\1\2", line)
+    return re.sub(r"[\d,.\s─]+", "", without_paths)
 
 
 def test_the_picture_of_the_first_page_shows_such_a_run(first_demo_run: FirstDemoRun) -> None:

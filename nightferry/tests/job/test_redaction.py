@@ -125,6 +125,8 @@ lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1K7a9
         ("mail to jane.doe+x@example.org now", "jane.doe"),
         ("<O'Neil@mail.example.org>", "Neil"),
         ("GET /people/jane.doe%2Bx%40example.org/", "jane.doe"),
+        *((f"to ann@example.org{sign}jane.doe@example.org", "jane.doe") for sign in "!#$%&'*+/?^`{|}~-_=.,;:"),
+        ('"ann b"@example.org/jane.doe@example.org', "jane.doe"),
         ("postgres://pfml:hunter2@db.internal:5432/pfml", "hunter2"),
         ("postgres://pfml:p@ss@db.internal/pfml", "p@ss"),
         ("https://bucket.s3.amazonaws.com/k?X-Amz-Signature=abc123&X-Amz-Security-Token=def456", "abc123"),

@@ -389,8 +389,8 @@ def test_an_alarm_about_the_function_itself_fills_no_queue(function: Function) -
 
 
 def test_a_notice_shows_what_the_policy_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "order 123456789 of jane@example.org, \x1b]0;x\x07\u202e, password=hunter2"
-    shown = r"order 123456789 of jane@example.org, \u001b]0;x\u0007\u202e, password=[redacted]"
+    text = "order 123456789 of jane@example.org#joe@example.org, \x1b]0;x\x07\u202e, password=hunter2"
+    shown = r"order 123456789 of jane@example.org#joe@example.org, \u001b]0;x\u0007\u202e, password=[redacted]"
     masked = r"order ********* of [e-mail], \u001b]0;x\u0007\u202e, password=[redacted]"
     for module in (chat_notice, failure_notice):
         for policy, expected in ((None, masked), ("secrets-only", shown), ("strict", masked)):

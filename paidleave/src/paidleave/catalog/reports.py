@@ -39,7 +39,7 @@ _CSV_NINE_DIGITS = replace(
     _NINE_DIGITS,
     meaning="The FEIN has letters or signs, or a wrong number of digits.",
     request="Please write the FEIN of these rows as exactly nine digits without dashes.",
-    example="A FEIN with a dash, such as 12-3456789.",
+    example="A FEIN with a dash after its second digit.",
 )
 _CSV_PLACEHOLDER = replace(
     _PLACEHOLDER,

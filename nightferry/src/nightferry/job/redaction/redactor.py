@@ -72,9 +72,10 @@ _DATABASE_WORD = re.compile(r"(?:DETAIL|CONTEXT|HINT|QUERY|STATEMENT):|\bLINE [0
 _DATABASE_DETAIL = re.compile(
     r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY|STATEMENT|LINE [0-9]{1,9}):\s|\[(?:parameters|SQL): ).*", re.DOTALL
 )
+_ADDRESS = r"(?:[\w.!#$&'*+/?^`{|}~-]|%(?!40))++(?:@|%40)(?:[\w-]+\.)+[\w-]{2,}"
+# An address may follow another one, because most signs between them, such as "/", can be a part of an address.
 _E_MAIL = re.compile(
-    r"(?<![\w.!#$%&'*+/?^`{|}~-])(?:[\w.!#$&'*+/?^`{|}~-]|%(?!40))++(?:@|%40)(?:[\w-]+\.)+[\w-]{2,}"
-    r"|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{2,}"
+    rf"(?<![\w.!#$%&'*+/?^`{{|}}~-])(?:{_ADDRESS})++|\"[^\"\n]++\"@(?:[\w-]+\.)+[\w-]{{2,}}(?:{_ADDRESS})*+"
 )
 
 
