@@ -49,6 +49,13 @@ def test_queues_and_unknown_executions_are_errors(root: Path) -> None:
     assert "no-such-execution" in unknown.stderr
 
 
+def test_the_name_of_a_task_is_not_the_id_of_a_run(root: Path) -> None:
+    hint = "'three' is a task. Give the ID of one of its runs, which this command prints: nightferry status three"
+    for verb in ("redrive", "stop"):
+        refused = nightferry(root, verb, "three")
+        assert (refused.returncode, refused.stderr) == (2, f"nightferry: {hint}\n")
+
+
 def status(root: Path, id: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(nightferry(root, "status", id, "--json").stdout)
     return found

@@ -13,7 +13,7 @@ from nightferry.backend.runs import TaskRun
 from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
-from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
+from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status, refuse_task_name
 from nightferry.cli.terminal.output import Terminal, echo, print_fields
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import QUEUES, AwsResources
@@ -86,6 +86,7 @@ def _redrive(project: Project, env: str, id: str, options: _Options) -> None:
     try:
         execution = backend.execution(id).id
     except UnknownName:
+        refuse_task_name(project, id, env)
         run = backend.run(id)
         if dry_run:
             backend.redrive_run(run.id, dry_run=True)

@@ -9,7 +9,7 @@ import typer
 from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.actions import make_recorder
-from nightferry.cli.terminal.options import Env, open_backend
+from nightferry.cli.terminal.options import Env, open_backend, refuse_task_name
 from nightferry.cli.terminal.output import echo
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
@@ -25,6 +25,7 @@ def stop(
     backend = open_backend(project, env)
     found = _find(backend, id)
     if found is None:
+        refuse_task_name(project, id, env)
         open_runs = [run.id for run in backend.runs(RunFilter(outcome="open"), limit=100)]
         open_executions = [found.id for found in backend.executions(ExecutionFilter(outcome="open"), limit=100)]
         raise UnknownName("run or execution", id, [*open_executions, *open_runs])

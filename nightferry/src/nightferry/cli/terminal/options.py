@@ -88,3 +88,10 @@ def parse_input(text: str) -> Any:
             f"--input is not JSON: {error}. Use single quotes, as in --input '{{\"id\": 7}}'. To pass a file's "
             'content, use --input "$(cat FILE)".'
         ) from None
+
+
+def refuse_task_name(project: Project, id: str, env: str) -> None:
+    """Raise NightferryError if ``id`` is the name of a task instead of the ID of one of its runs."""
+    if id in project.catalog.tasks:
+        command = f"nightferry status {id}{format_env_option(env)}"
+        raise NightferryError(f"'{id}' is a task. Give the ID of one of its runs, which this command prints: {command}")
