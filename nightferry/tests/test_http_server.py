@@ -88,6 +88,15 @@ def get(connection: socket.socket, request: bytes = GET) -> bytes:
     return connection.recv(65536)
 
 
+def test_the_body_of_a_response_does_not_wait_for_an_acknowledgment(running: Running) -> None:
+    connection = running.connect()
+    connection.sendall(GET)
+    assert connection.recv(100).startswith(b"HTTP/1.1 200 OK")
+    [served] = running.server.server_state.connections
+    accepted = served.transport.get_extra_info("socket")  # type: ignore[union-attr]
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
 def test_idle_connections_are_closed_oldest_first(running: Running) -> None:
     used = running.connect()
     assert get(used).startswith(b"HTTP/1.1 200")

@@ -42,7 +42,9 @@ class PortTaken(NightferryError):
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raises PortTaken. Clients that connect before the server starts wait for it."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio sends the parts of a response at once only if the socket names its protocol. Otherwise each response whose
+    # head and body are written separately waits 40 ms for an acknowledgment.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
