@@ -6,7 +6,6 @@ finds one address for each page. Pictures are taken for a phone and a desktop, l
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import shutil
@@ -18,9 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from tools.chromium import open_chromium, take_picture  # noqa: E402
+
 OUT = ROOT / "docs" / "pictures"
 WIDTHS = {"phone": 360, "desktop": 1280}
 THEMES = ("light", "dark")
@@ -72,12 +74,7 @@ def take_set(address: str, folder: Path, wanted: re.Pattern[str]) -> None:
     """Take the pictures of one server's wanted pages in a folder, in place of earlier ones."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--disable-background-networking", *options]
-        )
+    with open_chromium() as browser:
         page = browser.new_page()
         page.goto(address)
         addresses = crawl(page)
@@ -85,7 +82,6 @@ def take_set(address: str, folder: Path, wanted: re.Pattern[str]) -> None:
         for name, url in addresses.items():
             if wanted.fullmatch(name):
                 take_page(browser, state, url, folder / name)
-        browser.close()
 
 
 def crawl(page: Page) -> dict[str, str]:
@@ -127,10 +123,7 @@ def take_page(browser: Browser, state: StorageState, url: str, stem: Path) -> No
             page.goto(url)
             height = min(page.evaluate("document.documentElement.scrollHeight"), MAX_HEIGHT)
             page.set_viewport_size({"width": width, "height": max(height, 400)})
-            taken = context.new_cdp_session(page).send(
-                "Page.captureScreenshot", {"format": "webp", "quality": QUALITY, "captureBeyondViewport": False}
-            )
-            stem.with_name(f"{stem.name}-{device}-{theme}.webp").write_bytes(base64.b64decode(taken["data"]))
+            stem.with_name(f"{stem.name}-{device}-{theme}.webp").write_bytes(take_picture(page, QUALITY))
         context.close()
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import shutil
+import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from tools.chromium import open_chromium, take_picture  # noqa: E402
+
 SITE = ROOT / "build" / "site"
 OUT = ROOT / "docs" / "pictures" / "site"
 SIZES = {"desktop": (1280, 900), "phone": (375, 800)}
@@ -34,10 +36,7 @@ def main() -> None:
     """Take the pictures in place of earlier ones."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=options)
+    with open_chromium() as browser:
         for name, address, device, theme in PICTURES:
             width, height = SIZES[device]
             context = browser.new_context(
@@ -48,10 +47,8 @@ def main() -> None:
             if name == "search":
                 search(page, "redrive")
             page.wait_for_timeout(500)  # the theme moves to an anchor and fades in
-            taken = context.new_cdp_session(page).send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
-            (OUT / f"{name}-{device}-{theme}.webp").write_bytes(base64.b64decode(taken["data"]))
+            (OUT / f"{name}-{device}-{theme}.webp").write_bytes(take_picture(page, QUALITY))
             context.close()
-        browser.close()
 
 
 def search(page: Page, words: str) -> None:

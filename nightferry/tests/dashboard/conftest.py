@@ -29,6 +29,11 @@ from tests.dashboard.dashboards import make_client, make_site
 from tests.dashboard.night import make_night
 from tests.local import toy
 
+ROOT = Path(__file__).parents[3]
+sys.path.append(str(ROOT))
+
+from tools.chromium import MISSING, find_chromium, open_chromium  # noqa: E402
+
 
 @pytest.fixture
 def project_root(tmp_path: Path) -> Path:
@@ -94,22 +99,13 @@ def night_client(night_site: Site) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def chromium(night: Path) -> Iterator[Any]:
     """Return Chromium. Without it, tests are skipped, but fail where CI=true."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        message = "Chromium not found. Install it (apt-get install chromium), or run make chromium as root."
+    if find_chromium() is None:
         if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        warnings.warn(message, pytest.PytestWarning, stacklevel=1)
-        pytest.skip(message)
-    arguments = ["--disable-background-networking", "--force-color-profile=srgb"]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+            pytest.fail(MISSING)
+        warnings.warn(MISSING, pytest.PytestWarning, stacklevel=1)
+        pytest.skip(MISSING)
+    with open_chromium("--force-color-profile=srgb") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from lxml import html
 from markdown_it import MarkdownIt
 
 from tests.documents.repository import ROOT, docs, site_pages
+from tools.chromium import MISSING, find_chromium, open_chromium
 
 PYTHON = ROOT / ".venv-docs" / "bin" / "python"
 SHOWN_ALIKE = ("li", "li//li", "ul", "ol", "table", "td", "pre", "code", "h1", "h2", "h3", "img", "strong", "em")
@@ -116,18 +116,12 @@ def test_a_broken_link_fails_the_build(broken: str, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Return Chromium. Without it, tests are skipped, but fail where CI=true."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
+    if find_chromium() is None:
         if os.environ.get("CI") == "true":
-            pytest.fail("Chromium not found.")
-        pytest.skip("Chromium not found. Install it (apt-get install chromium).")
-    arguments = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
