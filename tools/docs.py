@@ -13,15 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from tools.pages import find_pages, published  # noqa: E402
+from tools.pages import MARKDOWN, find_pages, published  # noqa: E402
 
 ASSETS = ROOT / "tools" / "site"
 ICON = ROOT / "nightferry" / "src" / "nightferry" / "dashboard" / "static" / "icon.svg"
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
 _BLOCKS = {"bullet_list_open", "ordered_list_open", "paragraph_open", "fence", "table_open"}
 _ESCAPED_PIPE = re.compile(r"^\|.*\\\|.*$", re.MULTILINE)
 
@@ -61,7 +58,7 @@ def adapt(text: str) -> str:
     lines = _ESCAPED_PIPE.sub(_unescape_pipes, text).splitlines()
     before: list[int] = []
     depth, starts_item = 0, False
-    for token in _MARKDOWN.parse(text):
+    for token in MARKDOWN.parse(text):
         depth -= token.type.endswith("_list_close")
         if token.type == "list_item_open":
             starts_item = True

@@ -24,6 +24,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent
 START = "README.md"
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 _UNPUBLISHED = re.compile(r"\.github/|paidleave/infra/modules/|(.+/)?tests/")
 """Templates of GitHub, copies of the toolkit's modules, and notes next to tests."""
 _PICTURE = re.compile(r"\b(?:src|srcset)=\"([^\"]+)\"")
@@ -88,7 +89,7 @@ def parse_page(path: str, text: str) -> Page:
     headings: list[Heading] = []
     links: list[Link] = []
     pictures: list[str] = []
-    tokens = _MARKDOWN.parse(text)
+    tokens = MARKDOWN.parse(text)
     for token, following in zip(tokens, [*tokens, None][1:], strict=True):
         if token.type == "heading_open" and following:
             title = "".join(
@@ -139,9 +140,6 @@ def read_navigation() -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the sections and the path of each page of the navigation, in order."""
     project = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     yield from _walk(project["nav"], ())
-
-
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
 def _make_anchor(title: str, before: list[Heading]) -> str:

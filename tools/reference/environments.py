@@ -16,8 +16,9 @@ from nightferry.environments.cost_settings import CostSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.recipients import Recipients
 from nightferry.presentation.task_settings import describe_limits
+from tools.pages import make_anchor
 from tools.reference.docstrings import convert, read
-from tools.reference.markdown import Section, anchor, join_default, page, sentence, split_default
+from tools.reference.markdown import Section, join_default, page, sentence, split_default
 
 EXAMPLE = Path("examples/api-to-postgres/environments")
 TABLES: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -74,7 +75,7 @@ def _sections(root: Path) -> Iterator[Section]:
 def _describe_key(key: str, text: str) -> tuple[str, str, str]:
     forms = {"backend": ('`"local"` or `"aws"`', "required"), "production": ("true or false", "`false`")}
     table = "notices.TOPIC" if key == "notices" else key
-    kind, default = forms.get(key, (f"table [`[{table}]`](#{anchor(table)})", "empty"))
+    kind, default = forms.get(key, (f"table [`[{table}]`](#{make_anchor(table)})", "empty"))
     return f"`{key}`", join_default(kind, default), sentence(text)
 
 
@@ -107,7 +108,7 @@ def _describe_table(name: str, model: type[BaseModel], backends: str = "") -> It
 
 def _link(name: str, key: str, found: tuple[type[BaseModel], bool]) -> str:
     title = f"`[{_name_table(name, key, named=found[1])}]`"
-    return f"[{title}](#{anchor(title)})"
+    return f"[{title}](#{make_anchor(title)})"
 
 
 def _name_table(name: str, key: str, *, named: bool) -> str:

@@ -18,8 +18,9 @@ from nightferry.overrides import PERSONAL_VARIABLES
 from nightferry.presentation.durations import format_duration
 from nightferry.presentation.schedules.words import describe_schedule
 from nightferry.presentation.task_settings import TaskSetting, list_settings
+from tools.pages import make_anchor
 from tools.reference.docstrings import read
-from tools.reference.markdown import Section, anchor, page, sentence
+from tools.reference.markdown import Section, page, sentence
 
 _BY_HAND = {
     "allow": "A person may start it.",
@@ -201,7 +202,7 @@ class _Tasks:
                 yield f"trigger `{trigger.name}`: each new object {place}{self._describe_enabled(trigger)}"
         for workflow in self.catalog.workflows.values():
             if kind == "task" and target.name in workflow.tasks:
-                yield f"workflow [{workflow.name}](#{anchor(workflow.name)})"
+                yield f"workflow [{workflow.name}](#{make_anchor(workflow.name)})"
 
     def _describe_schedule(self, schedule: Schedule) -> str:
         found: dict[str, list[str]] = {}
@@ -246,7 +247,7 @@ def _find_guides(folder: Path, catalog: Catalog) -> dict[str, str]:
         title, *lines = file.read_text(encoding="utf-8").splitlines()
         titles[file.name] = title.removeprefix("# ")
         sections = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
-        places |= {name: f"{file.name}#{anchor(name)}" for name in sections if name in catalog.tasks}
+        places |= {name: f"{file.name}#{make_anchor(name)}" for name in sections if name in catalog.tasks}
     return {task: f"[{titles[place.partition('#')[0]]}]({place})" for task, place in places.items()}
 
 
@@ -273,7 +274,7 @@ def _list_states(definition: Mapping[str, Any], path: str = "") -> Iterator[tupl
         caught = [catch["Next"] for catch in state.get("Catch", ())]
         then = ", ".join(f"`{one}`" for one in dict.fromkeys((*following, *choices, *otherwise)))
         after_error = f"after an error `{caught[0]}`" if caught else ""
-        links = ", ".join(f"[{task}](#{anchor(task)})" for task in tasks)
+        links = ", ".join(f"[{task}](#{make_anchor(task)})" for task in tasks)
         yield f"`{path}{name}`", state["Type"], links, "; ".join(filter(None, (then, after_error))) or "end"
         for inner in (
             *state.get("Branches", ()),
