@@ -128,17 +128,17 @@ def test_the_example_passes_mypy_strict(clean: CleanEnvironment, tmp_path: Path)
 
 
 def test_a_command_reports_the_missing_extra(clean: CleanEnvironment) -> None:
-    answer = clean.nightferry("run", "greet", "--env", "test")
-    assert answer.returncode == 2
-    assert "Traceback" not in answer.stderr
-    assert "pip install 'nightferry[aws]'" in answer.stderr
+    ended = clean.nightferry("run", "greet", "--env", "test")
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "pip install 'nightferry[aws]'" in ended.stderr
 
 
 def test_run_ecs_task_reports_the_missing_extra(clean: CleanEnvironment) -> None:
     command = [str(clean.root / "bin" / "run-ecs-task"), "test", "greet", "ada"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
     expected = "run-ecs-task: Package botocore is not installed. Install it with: pip install 'nightferry[aws]'\n"
-    assert (answer.returncode, answer.stderr) == (2, expected)
+    assert (ended.returncode, ended.stderr) == (2, expected)
 
 
 def test_commands_for_this_machine_need_no_extra(clean: CleanEnvironment) -> None:
@@ -176,8 +176,8 @@ FakeFargate(Project.find(), "test").__enter__()
 )
 def test_an_import_reports_the_missing_extra(clean: CleanEnvironment, extra: str, statements: str) -> None:
     command = [str(clean.python), "-c", statements]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
-    last = answer.stderr.splitlines()[-1]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
+    last = ended.stderr.splitlines()[-1]
     assert last.startswith("nightferry.errors.MissingExtra: Package ")
     assert last.endswith(f"Install it with: pip install 'nightferry[{extra}]'")
 
