@@ -13,6 +13,9 @@ from pathlib import Path
 RECORD = "NIGHTFERRY_BENCHMARK_RECORD"
 """The variable with the path of a file, to which :func:`judge` and :func:`note_version` append lines of JSON."""
 
+MISSING = "not installed"
+"""The version of a program that is not installed."""
+
 QUICK = "QUICK"
 """The variable that, if it is set, makes all benchmarks small, to check that they work."""
 
@@ -83,7 +86,7 @@ def judge(*figures: Ratio | Limit) -> None:
 
 
 def note_version(program: str, version: str) -> None:
-    """Record the version of a program that this benchmark used, if :data:`RECORD` is set."""
+    """Record the version of a program that this benchmark used, or :data:`MISSING`, if :data:`RECORD` is set."""
     _record({"program": program, "version": version})
 
 

@@ -28,7 +28,7 @@ import psycopg
 
 from benchmarks import database
 from benchmarks.dor_files import EMPLOYERS, WAGES, Files, create_database, run_import, write_files
-from benchmarks.judge import Ratio, judge, note_version
+from benchmarks.judge import MISSING, Ratio, judge, note_version
 from benchmarks.peer_programs.pgloader import write_load_file
 from benchmarks.processes import Measurement, measure
 from nightferry.local.services.postgres import Postgres
@@ -83,10 +83,10 @@ def main(lines: int = 30_000, repeat: int = 3) -> None:
         OURS, files.wages, measured[OURS], "all rules, rejected lines, history and queues, from the encrypted file"
     )
     for peer in PEERS:
+        note_version(peer.name.partition(",")[0], versions[peer.name] or MISSING)
         if peer not in installed:
-            print(f"{peer.name:30}not installed: {peer.install}")
+            print(f"{peer.name:30}{MISSING}: {peer.install}")
             continue
-        note_version(peer.name.partition(",")[0], versions[peer.name])
         _print_row(peer.name, files.wages, measured[peer.name], f"{versions[peer.name]}: {peer.does}")
         print(f"{'':30}without {peer.omits}")
     judge(*(Ratio(f"first import / {peer.name}", seconds[peer.name] / seconds[OURS]) for peer in installed))

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.judge import Limit, Ratio, judge, note_version
+from benchmarks.judge import MISSING, Limit, Ratio, judge, note_version
 from benchmarks.processes import Measurement, measure
 from nightferry.terraform import synthesize
 from nightferry.terraform.monitoring.overdue import find_longest_gap
@@ -109,6 +109,7 @@ def _measure_processes(repeat: int) -> list[Ratio]:
         print(f"{label:22}{seconds[label]:6.2f} s {max(one.memory for one in runs):5.0f} MB")
     if missing:
         print(f"AWS CDK was not measured: {missing}")
+        note_version("aws-cdk-lib", MISSING)
         return []
     for package in ("aws-cdk-lib", "aws-cdk"):
         note_version(package, _read_version(package))
