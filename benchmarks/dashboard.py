@@ -38,10 +38,11 @@ from nightferry.environments.project import Project
 
 SCALE = 0.1 if os.environ.get(QUICK) else 1.0
 SAMPLES = int(200 * SCALE)  # of each page
-MEMORY_REQUESTS = int(10_000 * SCALE)
+MEMORY_REQUESTS = int(5_000 * SCALE)
 MEMORY_EXECUTIONS = 1000
-LOAD_SECONDS = max(20, int(60 * SCALE))
 LOAD_PER_SECOND = 20
+LOAD_SECONDS_AROUND_START = 5.0
+"""The shortest duration of the load before and after the minute in which schedules fire."""
 PAGE_SECONDS = 0.1
 EMPTY_PAGE = "/local/help"
 PAGES = {
@@ -196,11 +197,12 @@ def _weigh(engine: _Engine) -> Iterator[Limit]:
 
 
 def _disturb(engine: _Engine) -> Iterator[Limit]:
-    """Request pages at a steady rate, during which schedules fire each minute."""
+    """Request pages at a steady rate, until schedules have fired at the beginning of a minute."""
     paths = list(PAGES.values())
     lateness, sent, behind = 0.0, 0, 0.0
+    duration = 60 - (time.time() + LOAD_SECONDS_AROUND_START) % 60 + 2 * LOAD_SECONDS_AROUND_START
     began = time.monotonic()
-    while (elapsed := time.monotonic() - began) < LOAD_SECONDS:
+    while (elapsed := time.monotonic() - began) < duration:
         due = sent / LOAD_PER_SECOND
         if elapsed < due:
             time.sleep(due - elapsed)

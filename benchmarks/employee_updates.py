@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-from functools import partial
 from hashlib import md5
 from pathlib import Path
 from uuid import UUID
@@ -23,19 +22,24 @@ import psycopg
 
 from benchmarks import database
 from benchmarks.database import build_job_environment
+from benchmarks.dor_files import create_database
 from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
-from paidleave.db.migrate import upgrade
 from paidleave.fineos.employee_updates.update_file import COLUMNS
 
 ROWS_PER_EMPLOYER = 20
+DAYS = {1: (0, "changed employees, new jobs"), 2: (1, "changed phones and jobs"), 3: (1, "unchanged")}
+"""The variant of the file of each day, and the label of its import."""
 _COLUMNS = (*COLUMNS, "EMPLOYEEID", "ORG_NAME")
 
 
 def main(rows: int = 100_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs."""
     with database.directory() as directory, database.server(directory) as server:
-        seconds = [_measure(server, directory, rows, number) for number in range(repeat)]
+        files = [_write_file(directory / str(day), rows, variant, day) for day, (variant, _) in DAYS.items()]
+        with create_database(server, "employees") as conninfo:
+            _insert_employees(conninfo, rows)
+            seconds = [_measure(server, directory / f"run-{number}", files, rows) for number in range(repeat)]
     print(f"{rows:,} rows of FINEOS's employee updates; medians of {repeat} runs; load after: {os.getloadavg()[0]:.1f}")
     print(f"{'':28}{'seconds':>9}{'CPU':>7}{'rows/s':>11}{'of the bare COPY':>18}")
     medians = {label: statistics.median(run[label][0] for run in seconds) for label in seconds[0]}
@@ -52,25 +56,17 @@ def main(rows: int = 100_000, repeat: int = 3) -> None:
     )
 
 
-def _measure(server: Postgres, directory: Path, rows: int, number: int) -> dict[str, tuple[float, float]]:
-    """Return the wall and CPU seconds of the bare COPY and of each import."""
-    name = f"bench_{number}"
-    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    conninfo = server.conninfo(name)
-    upgrade(partial(psycopg.connect, conninfo))
-    _insert_employees(conninfo, rows)
-    days = [(0, "changed employees, new jobs"), (1, "changed phones and jobs"), (1, "unchanged")]
+def _measure(server: Postgres, directory: Path, files: list[Path], rows: int) -> dict[str, tuple[float, float]]:
+    """Return the wall and CPU seconds of the bare COPY and of each import, in a copy of the database."""
     found = {}
-    for day, (variant, label) in enumerate(days, start=1):
-        folder = directory / f"day-{number}-{day}"
-        file = _write_file(folder, rows, variant, day)
-        if day == 1:
-            found["bare COPY"] = _copy(conninfo, file)
-        found[label] = _import(conninfo, folder)
-        _check_occupations(conninfo, rows)
-    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name}")
+    with create_database(server, template="employees") as conninfo:
+        found["bare COPY"] = _copy(conninfo, files[0])
+        for file, (_, label) in zip(files, DAYS.values(), strict=True):
+            folder = directory / file.parent.name
+            folder.mkdir(parents=True)
+            (folder / file.name).hardlink_to(file)
+            found[label] = _import(conninfo, folder)
+            _check_occupations(conninfo, rows)
     return found
 
 
