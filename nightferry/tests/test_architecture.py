@@ -103,7 +103,14 @@ def test_boto3_is_imported_only_for_aws(library: str) -> None:
 
 # Processes whose output another program reads, or that write before anything else of a job exists.
 WRITERS = {
-    *("cli.terminal.output", "job.__main__", "job.task", "terraform.provider.core", "states.data.jsonata_worker"),
+    *(
+        "cli.terminal.output",
+        "cli.terminal.streams",
+        "job.__main__",
+        "job.task",
+        "terraform.provider.core",
+        "states.data.jsonata_worker",
+    ),
     *("local.monitoring.changes", "local.integrations.call", "local.monitoring.engine_log"),
 }
 WRITE = re.compile(

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from importlib import import_module
 
 
 def main() -> None:
     """Run the console script ``nightferry``."""
-    _run("nightferry.cli.app")
+    is_help = sys.argv[1:] in (["--help"], ["-h"], [])
+    _run("nightferry.cli.help_page" if is_help else "nightferry.cli.app")
 
 
 def run_ecs_task() -> None:

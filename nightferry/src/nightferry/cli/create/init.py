@@ -16,8 +16,9 @@ import typer
 
 from nightferry.backend.runs import RunRequest
 from nightferry.cli.terminal.options import current_user, open_backend
-from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.cli.terminal.output import Terminal
 from nightferry.cli.terminal.running import follow_to_end
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
 from nightferry.catalog.references import Reference
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.cost_settings import CostSettings
 from nightferry.environments.engine_settings import EngineSettings

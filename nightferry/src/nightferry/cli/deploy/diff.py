@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
-from nightferry.cli.terminal.output import echo, echo_block
+from nightferry.cli.terminal.streams import echo, echo_block
 from nightferry.environments.project import Project
 from nightferry.terraform import read, synthesize
 from nightferry.terraform.reading.diff import diff as changes_between

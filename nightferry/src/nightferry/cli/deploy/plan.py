@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
-from nightferry.cli.terminal.output import echo_block
+from nightferry.cli.terminal.streams import echo_block
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.project import Project
 from nightferry.terraform import read
 from nightferry.terraform.reading.inventory import build_inventory, format_lines

@@ -12,7 +12,8 @@ from nightferry.aws.actions import read_author
 from nightferry.aws.rollback import Plan, RollbackStep, plan_rollback, roll_back
 from nightferry.aws.session import Aws
 from nightferry.cli.terminal.actions import Reason, make_recorder
-from nightferry.cli.terminal.output import confirm, echo
+from nightferry.cli.terminal.output import confirm
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError

@@ -11,7 +11,7 @@ import typer
 
 from nightferry import states
 from nightferry.cli.terminal.options import AsJson, parse_input, print_json
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.errors import NightferryError
 from nightferry.states.data.payload import NotJson, dumps, loads
 from nightferry.states.language.parser import DEFINITION_LIMIT_BYTES

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.environments.surprises import find_surprises

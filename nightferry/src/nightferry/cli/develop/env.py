@@ -16,7 +16,7 @@ from nightferry.catalog.declarations import Task
 from nightferry.cli.develop.quoting import quote
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.options import AsJson, Env, print_status
-from nightferry.cli.terminal.output import echo_data
+from nightferry.cli.terminal.streams import echo_data
 from nightferry.contract import PARAMETER_PATH, TIME_LIMIT_VARIABLE
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment

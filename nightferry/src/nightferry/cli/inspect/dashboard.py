@@ -12,7 +12,7 @@ import typer
 from nightferry.backend.freshness import Freshness
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.options import Env, current_user, open_backend, print_status
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 

@@ -8,7 +8,8 @@ import typer
 
 from nightferry.cli.terminal.completion import complete_topic
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, print_json
-from nightferry.cli.terminal.output import echo, print_table
+from nightferry.cli.terminal.output import print_table
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.environments.recipients import describe_recipients

@@ -14,8 +14,9 @@ from nightferry.cli.run.backfill_loop import TerminalBackfill
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_schedule
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
-from nightferry.cli.terminal.output import confirm, echo
+from nightferry.cli.terminal.output import confirm
 from nightferry.cli.terminal.rates import read_first_seen
+from nightferry.cli.terminal.streams import echo
 from nightferry.contract import ExitCode, format_scheduled_time
 from nightferry.environments.project import Project
 from nightferry.presentation.schedules.backfill import BackfillTime

@@ -14,8 +14,9 @@ from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status, refuse_task_name
-from nightferry.cli.terminal.output import Terminal, echo, print_fields
+from nightferry.cli.terminal.output import Terminal, print_fields
 from nightferry.cli.terminal.running import follow_to_end
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.aws_resources import QUEUES, AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName

@@ -12,7 +12,7 @@ from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue
 from nightferry.aws.session import Aws
 from nightferry.cli.terminal.actions import make_recorder
 from nightferry.cli.terminal.options import print_json
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 

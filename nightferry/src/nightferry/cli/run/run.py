@@ -14,8 +14,9 @@ from nightferry.cli.run.task_options import CommandOptions, TaskCommand, TaskOpt
 from nightferry.cli.terminal.actions import Confirm, Reason, confirm_by_hand, make_recorder
 from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
-from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.cli.terminal.output import Terminal
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.project import Project
 from nightferry.errors import CatalogNotFound
 from nightferry.presentation.inputs import describe_run

@@ -16,7 +16,8 @@ from nightferry.cli.terminal.completion import complete_workflow
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.notices import format_stored_notices
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, parse_input, print_json
-from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.cli.terminal.output import Terminal
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.project import Project
 from nightferry.presentation.durations import format_duration
 from nightferry.presentation.failures import explain_execution

@@ -10,7 +10,7 @@ from nightferry.backend.interface import Backend
 from nightferry.backend.queries import ExecutionFilter, RunFilter
 from nightferry.cli.terminal.actions import make_recorder
 from nightferry.cli.terminal.options import Env, open_backend, refuse_task_name
-from nightferry.cli.terminal.output import echo
+from nightferry.cli.terminal.streams import echo
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 

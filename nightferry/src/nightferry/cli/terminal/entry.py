@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
-from nightferry.cli.terminal.output import echo, guard_streams
+from nightferry.cli.terminal.streams import echo, guard_streams
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 from nightferry.printable import make_one_line

@@ -11,7 +11,8 @@ from rich.markup import escape
 
 from nightferry.backend.verify.findings import Finding
 from nightferry.cli.terminal.options import print_json
-from nightferry.cli.terminal.output import Terminal, echo
+from nightferry.cli.terminal.output import Terminal
+from nightferry.cli.terminal.streams import echo
 from nightferry.presentation.quantities import format_quantity
 
 _SIGNS = {

@@ -16,7 +16,8 @@ from nightferry.backend.interface import Backend
 from nightferry.backend.queries import RunFilter
 from nightferry.backend.runs import TaskRun
 from nightferry.backend.states.values import StateExecution
-from nightferry.cli.terminal.output import echo, print_log_line
+from nightferry.cli.terminal.output import print_log_line
+from nightferry.cli.terminal.streams import echo
 from nightferry.cli.terminal.tail import Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, get_clock

@@ -13,7 +13,7 @@ import typer
 from nightferry.audit.people import get_user
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
-from nightferry.cli.terminal.output import echo, echo_block
+from nightferry.cli.terminal.streams import echo, echo_block
 from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -36,6 +36,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "CI": "If it is set, run-ecs-task omits AUTHOR: the author of the run is ci.",
         "COLUMNS": "The width of tables and help texts in characters.",
         "NO_COLOR": "If it is set, the output has no colors.",
+        "TERM": "The kind of terminal. If it is dumb, the output has no colors.",
         "XDG_STATE_HOME": "The folder that contains the databases of this machine in nightferry, unless root runs the "
         "engine. Default: ~/.local/state.",
     }

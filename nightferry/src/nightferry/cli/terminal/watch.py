@@ -16,7 +16,7 @@ from rich.live import Live
 from nightferry.backend.errors import CredentialsExpired, Refused, Unreachable
 from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.options import format_env_option, print_status
-from nightferry.cli.terminal.output import echo_block
+from nightferry.cli.terminal.streams import echo_block
 from nightferry.clock import Clock, get_clock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError

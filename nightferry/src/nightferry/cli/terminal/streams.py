@@ -1,0 +1,84 @@
+"""The only writer of the commands: all their text passes through these functions, so that it is printable.
+
+Texts may contain names, messages and output of others (:mod:`nightferry.printable`). A text of several lines has its
+continuation lines indented, so that none of them looks like a line of the command. ``tests/test_architecture.py``
+rejects any other way of writing to standard output or standard error in the package ``cli``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from nightferry.printable import indent_continuation, make_printable
+
+# The sequences of rich and of the shell's prompt: colors, the cursor, and carriage returns of a progress display.
+_OWN_SEQUENCE = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z]|\r)")
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print a text with indented continuation lines on standard output, or on standard error."""
+    echo_block(indent_continuation(text), err=err)
+
+
+def echo_block(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text of several lines that the command itself has written, such as a document."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(make_printable(text) + ("\n" if nl else ""))
+    stream.flush()
+
+
+def echo_styled(text: str) -> None:
+    """Print lines with colors that the command itself has written."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def writes_utf_8() -> bool:
+    """Return True if standard output is open and encodes its text in UTF-8."""
+    return sys.stdout is not None and sys.stdout.encoding.lower() == "utf-8"
+
+
+def echo_data(text: str) -> None:
+    """Print a text for another program: exactly, unless standard output is a terminal."""
+    stream = sys.stdout
+    if stream.isatty():
+        echo_block(text, nl=False)
+    else:
+        exact: TextIO = stream.stream if isinstance(stream, GuardedStream) else stream
+        exact.write(text)
+        exact.flush()
+
+
+class GuardedStream:
+    """A standard stream for what other libraries write, such as messages of the parser of options, and tracebacks.
+
+    Colors and movements of the cursor pass; other control characters are escaped.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the printable form of a text."""
+        pieces = _OWN_SEQUENCE.split(text)  # each second one is such a sequence
+        pieces[::2] = map(make_printable, pieces[::2])
+        return self.stream.write("".join(pieces))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def guard_streams() -> None:
+    """Let everything that this process writes to its standard streams from now on pass through a guard."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, GuardedStream):
+            setattr(sys, name, GuardedStream(stream))
