@@ -59,6 +59,7 @@ OPERATIONS: dict[str, Callable[[Storage, Path, Path], object]] = {
     "exists": lambda objects, path, _: objects.exists(str(path)),
     "load": lambda objects, path, _: objects.load(str(path)),
     "write": lambda objects, path, _: write(objects, path),
+    "write to folder": lambda objects, path, _: objects.open_folder(str(path.parent)).write(path.name, [b"written"]),
     "store": lambda objects, path, _: objects.store(str(path), b"stored", expected=None),
     "delete": lambda objects, path, _: objects.delete(str(path)),
     "delete version": lambda objects, path, _: objects.delete(str(path), version="any"),

@@ -193,6 +193,27 @@ def test_a_new_object_is_not_visible_before_its_end(objects: Storage, folder: st
     assert names(objects, folder) == ["object"]
 
 
+def test_a_folder_writer_writes_complete_objects_only(objects: Storage, folder: str) -> None:
+    writer = objects.open_folder(storage.join(folder, "a", "b"))
+    large = b"y" * (PART + 1)
+
+    def give_chunks(*chunks: bytes) -> Iterator[bytes]:
+        for chunk in chunks:
+            assert names(objects, storage.join(folder, "a", "b")) == ["one"]
+            yield chunk
+        raise KeyboardInterrupt
+
+    writer.write("one", [b"1"])
+    with pytest.raises(KeyboardInterrupt):
+        writer.write("two", give_chunks(b"x", large))
+    with pytest.raises(KeyboardInterrupt):
+        writer.write("one", give_chunks(b"x"))
+    assert [found.name for found in objects.walk(folder)] == ["a/b/one"]
+    assert get(objects, storage.join(folder, "a", "b", "one")) == b"1"
+    writer.write("one", [b"x", large, b"", b"z"])
+    assert get(objects, storage.join(folder, "a", "b", "one")) == b"x" + large + b"z"
+
+
 def test_a_text_wrapper_may_close_the_stream(objects: Storage, folder: str) -> None:
     with objects.open_write(storage.join(folder, "text")) as file, io.TextIOWrapper(file, encoding="utf-8") as text:
         text.write("größer")
@@ -308,10 +329,14 @@ def test_an_invalid_location_is_refused(objects: Storage, uri: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["..", "../x", "a/../../x", "/x", "", "a\0b", "."])
-def test_a_name_cannot_lead_out_of_its_folder(part: str) -> None:
+def test_a_name_cannot_lead_out_of_its_folder(objects: Storage, tmp_path: Path, part: str) -> None:
     for folder in ("/folder", "file:///folder", "s3://bucket/folder"):
         with pytest.raises(InvalidLocation):
             storage.join(folder, part)
+    for folder in (str(tmp_path / "folder"), (tmp_path / "folder").as_uri(), "s3://bucket/folder"):
+        with pytest.raises(InvalidLocation):
+            objects.open_folder(folder).write(part, [b"x"])
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
 @given(

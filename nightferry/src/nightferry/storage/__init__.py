@@ -17,6 +17,7 @@ from nightferry.storage.errors import (
     StorageError,
 )
 from nightferry.storage.files import HIDDEN_PREFIX
+from nightferry.storage.folder_writers import FolderWriter
 from nightferry.storage.locations import Location, join, name, parse
 from nightferry.storage.objects import Description, StoredObject, StoredStream
 from nightferry.storage.session import Storage, session
@@ -25,6 +26,7 @@ from nightferry.storage.transfer import is_copy, transfer
 __all__ = [
     "HIDDEN_PREFIX",
     "Description",
+    "FolderWriter",
     "InvalidLocation",
     "LinkRefused",
     "Location",
@@ -47,6 +49,7 @@ __all__ = [
     "load",
     "move",
     "name",
+    "open_folder",
     "open_read",
     "open_write",
     "parse",
@@ -65,6 +68,7 @@ describe = _own.describe
 open_read = _own.open_read
 wait_until_quiet = _own.wait_until_quiet
 open_write = _own.open_write
+open_folder = _own.open_folder
 move = _own.move
 copy = _own.copy
 delete = _own.delete

@@ -11,10 +11,10 @@ import fcntl
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import stat
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -53,7 +53,7 @@ class Files:
 
     def list(self, folder: Path, uri: str) -> list[StoredObject]:
         """Return the files directly in ``folder``, sorted by name; an empty list if the folder does not exist."""
-        with _translate_errors(uri):
+        with translate_errors(uri):
             try:
                 with open_folder(folder) as descriptor:
                     return sorted(file for _, file in _scan(descriptor, uri) if file is not None)
@@ -63,7 +63,7 @@ class Files:
     def walk(self, folder: Path, uri: str) -> Iterator[StoredObject]:
         """Yield the files in ``folder`` and its subfolders in a fixed order."""
         with ExitStack() as opened:
-            with _translate_errors(uri):
+            with translate_errors(uri):
                 try:
                     descriptor = opened.enter_context(open_folder(folder))
                 except FileNotFoundError:
@@ -73,7 +73,7 @@ class Files:
     def describe(self, location: Path, uri: str) -> Description | None:
         """Return a file's size, version and time; None if the file does not exist."""
         try:
-            with _translate_errors(uri), open_folder(location.parent) as folder:
+            with translate_errors(uri), open_folder(location.parent) as folder:
                 status = read_status(folder, location)
         except ObjectNotFound:
             return None
@@ -83,7 +83,7 @@ class Files:
 
     def read(self, location: Path, uri: str, version: str | None = None) -> StoredStream:
         """Open a file for reading. With ``version``, raise ObjectChanged if the file has another version."""
-        with _translate_errors(uri), open_folder(location.parent) as folder, open_restored(folder, location) as file:
+        with translate_errors(uri), open_folder(location.parent) as folder, open_restored(folder, location) as file:
             if version is not None and not matches(os.fstat(file), version):
                 raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
             return open_stream(os.dup(file), uri)
@@ -97,7 +97,7 @@ class Files:
         reported = False
         while True:
             with (
-                _translate_errors(uri),
+                translate_errors(uri),
                 open_folder(location.parent) as folder,
                 open_restored(folder, location) as file,
             ):
@@ -112,26 +112,24 @@ class Files:
             time.sleep(min(max(missing, 0.05), _MAX_PAUSE_SECONDS))
 
     @contextmanager
-    def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
+    def write(self, location: Path, uri: str, *, single_part: bool = False) -> Iterator[BinaryIO]:
         """Yield a stream for a new file, which gets its name at the end unless the block raises an exception."""
         del single_part  # A file always consists of one part.
-        hidden = f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+        hidden = make_hidden_name()
         with ExitStack() as opened:
-            with _translate_errors(uri):
+            with translate_errors(uri):
                 folder = opened.enter_context(open_folder(location.parent, create=True))
                 read_status(folder, location)  # refuse a link
             try:  # Begins before the file is created, because a signal may end the task between any two steps.
-                with _translate_errors(uri):
-                    descriptor = os.open(hidden, _NEW, 0o600, dir_fd=folder)
+                with translate_errors(uri):
+                    descriptor = create_file(hidden, folder)
                 with os.fdopen(descriptor, "wb") as file:
                     written = opened.enter_context(_duplicate(descriptor))  # a text wrapper may close the stream
                     yield cast(BinaryIO, file)
-                with _translate_errors(uri):
-                    if durable:
-                        os.fsync(written)
+                with translate_errors(uri):
+                    os.fsync(written)
                     os.rename(hidden, location.name, src_dir_fd=folder, dst_dir_fd=folder)
-                    if durable:
-                        synchronize(folder)
+                    synchronize(folder)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(hidden, dir_fd=folder)
@@ -148,7 +146,7 @@ class Files:
         Raises ObjectChanged if the file has another version, which remains in place.
         """
         with (
-            _translate_errors(uri),
+            translate_errors(uri),
             open_folder(target.parent, create=True) as target_folder,
             open_folder(source.parent) as source_folder,
         ):
@@ -177,7 +175,7 @@ class Files:
     def store(self, location: Path, uri: str, data: bytes, expected: str | None) -> bool:
         """Write a small file and return True, but only if its version is ``expected`` (None: it does not exist)."""
         with ExitStack() as opened:
-            with _translate_errors(uri):
+            with translate_errors(uri):
                 folder = opened.enter_context(open_folder(location.parent, create=True))
                 name = f"{HIDDEN_PREFIX}lock"
                 lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
@@ -192,7 +190,7 @@ class Files:
 
     def delete(self, location: Path, uri: str, version: str | None = None) -> None:
         """Delete a file if it exists. With ``version``, raise ObjectChanged if the file has another version."""
-        with suppress(ObjectNotFound), _translate_errors(uri), open_folder(location.parent) as folder:
+        with suppress(ObjectNotFound), translate_errors(uri), open_folder(location.parent) as folder:
             if version is not None:
                 with take(folder, location, uri, version) as taken:
                     taken.delete()
@@ -202,6 +200,16 @@ class Files:
     def exists(self, location: Path, uri: str) -> bool:
         """Return True if the file exists."""
         return self.describe(location, uri) is not None
+
+
+def make_hidden_name() -> str:
+    """Return a new name for an incomplete file."""
+    return f"{HIDDEN_PREFIX}{secrets.token_hex(16)}"
+
+
+def create_file(name: str, folder: int) -> int:
+    """Create a file in an open folder, and return its descriptor for writing. Raises OSError."""
+    return os.open(name, _NEW, 0o600, dir_fd=folder)
 
 
 @contextmanager
@@ -214,7 +222,7 @@ def _duplicate(descriptor: int) -> Iterator[int]:
 
 
 def _walk(folder: int, uri: str, above: str) -> Iterator[StoredObject]:
-    with _translate_errors(uri):
+    with translate_errors(uri):
         entries = sorted(_scan(folder, uri), key=lambda entry: entry[0])
     for name, file in entries:
         if file is not None:
@@ -223,7 +231,7 @@ def _walk(folder: int, uri: str, above: str) -> Iterator[StoredObject]:
         with ExitStack() as opened:
             below = join(uri, name)
             try:
-                with _translate_errors(below):
+                with translate_errors(below):
                     subfolder = opened.enter_context(open_subfolder(folder, name))
             except ObjectNotFound:  # another process removed it, or replaced it with a link or a file
                 continue
@@ -271,7 +279,7 @@ def sync_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _translate_errors(uri: str) -> Iterator[None]:
+def translate_errors(uri: str) -> Iterator[None]:
     """Raise system errors as storage errors with the object's location."""
     try:
         yield

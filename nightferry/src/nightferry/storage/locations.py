@@ -55,11 +55,16 @@ def join(folder_uri: str, *parts: str) -> str:
     parse(folder_uri)
     pieces = [folder_uri.rstrip("/")]
     for part in parts:
-        if not part or part.startswith("/") or "\0" in part or _LONE_SURROGATE.search(part):
-            raise InvalidLocation(f"{part!r} is not a valid name below '{folder_uri}'.")
-        _check(part, f"{folder_uri} … {part}")
+        _check_part(part, folder_uri)
         pieces.append(quote(part, errors="surrogateescape") if folder_uri.startswith("file://") else part)
     return "/".join(pieces)
+
+
+def check_name(name: str, folder_uri: str) -> None:
+    """Raise InvalidLocation unless ``name`` is valid for an object directly in a folder."""
+    if "/" in name:
+        raise InvalidLocation(f"{name!r} is not a valid name directly in '{folder_uri}'.")
+    _check_part(name, folder_uri)
 
 
 def name(uri: str) -> str:
@@ -73,6 +78,12 @@ def _parse_path(path: str, uri: str) -> Path:
         raise InvalidLocation(f"'{uri}' is not an absolute path. Write /path, file:///path or s3://bucket/key.")
     _check(path, uri)
     return Path(path)
+
+
+def _check_part(part: str, folder_uri: str) -> None:
+    if not part or part.startswith("/") or "\0" in part or _LONE_SURROGATE.search(part):
+        raise InvalidLocation(f"{part!r} is not a valid name below '{folder_uri}'.")
+    _check(part, f"{folder_uri} … {part}")
 
 
 def _check(path: str, uri: str) -> None:

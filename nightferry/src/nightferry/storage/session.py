@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from nightferry.storage.errors import ObjectNotFound
 from nightferry.storage.files import Files
+from nightferry.storage.folder_writers import FileFolderWriter, FolderWriter, S3FolderWriter
 from nightferry.storage.locations import S3Location, parse
 from nightferry.storage.objects import Description, StoredObject, StoredStream
 from nightferry.storage.s3 import S3
@@ -75,20 +76,27 @@ class Storage:
                 self._files.wait_until_quiet(location, uri, seconds)
 
     def open_write(
-        self, uri: str, *, single_part: bool = False, durable: bool = True, copied_from: str | None = None
+        self, uri: str, *, single_part: bool = False, copied_from: str | None = None
     ) -> AbstractContextManager[BinaryIO]:
         """Open a stream for a new object, which becomes visible only after the context ends without an exception.
 
         An exception discards the object. ``single_part`` stores an S3 object with one request (at most 5 GB), for
-        receivers that do not support multipart objects. Without ``durable``, a power failure may lose a local file
-        until the caller synchronizes the disk; use it for many small files that one synchronization covers.
-        ``copied_from`` is stored with an S3 object, and ``describe`` returns it.
+        receivers that do not support multipart objects. ``copied_from`` is stored with an S3 object, and ``describe``
+        returns it.
         """
         match parse(uri):
             case S3Location() as location:
                 return self._s3.write(location, uri, single_part=single_part, copied_from=copied_from)
             case Path() as location:
-                return self._files.write(location, uri, single_part=single_part, durable=durable)
+                return self._files.write(location, uri, single_part=single_part)
+
+    def open_folder(self, folder_uri: str) -> FolderWriter:
+        """Return a writer of many objects to one folder. A missing local folder is created."""
+        match parse(folder_uri):
+            case S3Location() as prefix:
+                return S3FolderWriter(self._s3, prefix, folder_uri)
+            case Path() as folder:
+                return FileFolderWriter(folder, folder_uri)
 
     def copy(self, source: str, target: str, *, version: str | None = None) -> None:
         """Copy an object, replacing ``target``. Raises ObjectNotFound.

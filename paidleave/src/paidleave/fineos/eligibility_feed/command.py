@@ -265,8 +265,10 @@ def build_writer(settings: EligibilityFeedSettings) -> WriteFile:
         role_arn=settings.fineos_aws_iam_role_arn, external_id=settings.fineos_aws_iam_role_external_id
     )
 
+    open_folder = cache(session.open_folder)
+
     def write(uri: str, chunks: Iterable[bytes]) -> None:
-        with session.open_write(uri, durable=False) as file:
-            file.writelines(chunks)
+        folder, _, name = uri.rpartition("/")
+        open_folder(folder).write(name, chunks)
 
     return write

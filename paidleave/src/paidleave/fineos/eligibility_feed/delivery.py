@@ -91,7 +91,7 @@ class Delivery:
     def put(self, part: Part, uri: str) -> None:
         """Accept the next rows of the file ``uri``. Wait while the maximum number of files is pending."""
         if part.first and part.last:
-            whole = [build_header(part.fineos_employer_id, part.records), part.rows]
+            whole = [build_header(part.fineos_employer_id, part.records) + part.rows]
             if self._write_inline:
                 self._wait_for_all()  # A large file can still be pending.
                 self._finish(self._write_file(part, uri, whole))
