@@ -156,24 +156,22 @@ class Export:
         stamp = reserve_second(self.connection, self.run.stop_requested.wait)
         with _open_snapshot(self.connection):
             _SQL.run(self.connection, pairs, **(selected if employer_ids else {}))
-            employers, known = _fetch_row(self.connection, "count_employers", selected)
+            (employers,) = _fetch_row(self.connection, "count_employers", selected)
             (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
-            without_rows = array(
-                "q", (row[0] for row in _SQL.run(self.connection, "employers_without_rows", **selected))
-            )
-            with self.run.progress("eligibility files", known, "employers") as progress:
+            numbers = array("q", (row[0] for row in _SQL.run(self.connection, "known_employers", **selected)))
+            with self.run.progress("eligibility files", len(numbers), "employers") as progress:
                 self._write_files(
                     stamp,
                     lambda index: select_bundle(index, employers, bundles),
                     lambda file: self._count_file(file, progress),
-                    without_rows,
+                    numbers,
                 )
         written = report["employers_success_count"] + report["employers_error_count"]
         report.add(
             employers_total_count=employers,
             employers_error_count=errors,
             employers_skipped_count=employers - written - errors,
-            employers_unknown_to_fineos_count=employers - known - errors,
+            employers_unknown_to_fineos_count=employers - len(numbers) - errors,
             employees_without_name_count=without_name,
         )
 
@@ -202,12 +200,12 @@ class Export:
         stamp: FileTimestamp,
         get_bundle: Callable[[int], int],
         done: Callable[[DeliveredFile], object],
-        without_rows: Iterable[int] = (),
+        numbers: Iterable[int] = (),
     ) -> None:
         """Write a file for each employer in ``eligibility_feed_pair`` and call ``done`` with the result.
 
         ``get_bundle`` returns the bundle of an employer from its index (from 0) in the order of the pass.
-        ``without_rows`` are the customer numbers of employers whose file has no row, in the same order.
+        ``numbers`` are the customer numbers of the employers that get a file even if it has no row, in the same order.
         """
         output, index = self.settings.output_directory_path, -1
         on_disk = not output.startswith("s3://")
@@ -218,7 +216,7 @@ class Export:
             cursor.copy(_SQL.text("rows")) as copy,
         ):
             stamp.wait(self.run.stop_requested.wait)
-            for part in add_empty_files(split_parts(copy), without_rows):
+            for part in add_empty_files(split_parts(copy), numbers):
                 index += part.first
                 name = format_file_name(stamp.second, part.fineos_employer_id)
                 delivery.put(part, f"{get_folder_uri(get_bundle(index))}/{name}")

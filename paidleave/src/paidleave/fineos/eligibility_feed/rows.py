@@ -8,10 +8,12 @@ memory at a time.
 from __future__ import annotations
 
 import csv
-import heapq
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from operator import ne
 
 from paidleave.fineos.eligibility_feed.feed_format import CRLF, format_row_with_phones
 from paidleave.fineos.eligibility_feed.phone import split_phone
@@ -63,9 +65,20 @@ def split_parts(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[
 
 
 def add_empty_files(parts: Iterable[Part], employers: Iterable[int]) -> Iterator[Part]:
-    """Yield ``parts``, and an empty part for each of ``employers``. Both are in the order of the customer numbers."""
-    empty = (Part(number, 0, b"", first=True, last=True) for number in employers)
-    return heapq.merge(parts, empty, key=lambda part: part.fineos_employer_id)
+    """Yield ``parts``, and an empty part for each of ``employers`` that has none.
+
+    Both are in the order of the customer numbers.
+    """
+    numbers = iter(employers)
+    for part in parts:
+        if part.first:
+            yield from map(_build_empty_part, takewhile(partial(ne, part.fineos_employer_id), numbers))
+        yield part
+    yield from map(_build_empty_part, numbers)
+
+
+def _build_empty_part(fineos_employer_id: int) -> Part:
+    return Part(fineos_employer_id, 0, b"", first=True, last=True)
 
 
 def _parse_prefix(row: bytes) -> tuple[bytes, int, int]:
