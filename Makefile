@@ -251,11 +251,11 @@ $(DOCS)/.installed: requirements-docs.lock
 	@$(DOCS)/bin/python $(LOCKED) --no-compile -r requirements-docs.lock
 	@touch $@
 
-# dlt has its own environment, because only make bench needs it, as a peer. Without it, the other figures are measured.
+# dlt and rclone have their own environment, because only make bench needs them. Without it, the other figures are measured.
 $(BENCH)/.installed: requirements-bench.lock
-	@echo "Installing dlt, a peer of the import …"
+	@echo "Installing dlt, a peer of the import, and rclone, a server of S3 …"
 	@$(PYTHON) -m venv $(BENCH) && $(BENCH)/bin/python $(LOCKED) --no-compile -r requirements-bench.lock && touch $@ || \
-		echo "dlt cannot be installed. The import is not compared with it."
+		echo "dlt and rclone cannot be installed. The import is not compared with dlt, and the feed to S3 is not measured."
 
 # AWS CDK is the peer of our synthesis. Without npm, the other figures are measured.
 $(CDK): benchmarks/cdk/package-lock.json

@@ -39,6 +39,7 @@ BENCHMARKS = {
         "DOR import: pgloader, dlt, executemany and SQLAlchemy's ORM on the same wage file", ("1000", "1")
     ),
     "eligibility_feed": Benchmark("Eligibility feed against COPY (SELECT …) TO", ("5000", "1")),
+    "eligibility_feed_s3": Benchmark("Eligibility feed to S3 against the same client alone", ("3000", "1")),
     "employer_load": Benchmark("Employer load against the simulator at 50 ms latency", ("100", "1")),
     "employee_updates": Benchmark("Employee updates against a bare COPY", ("5000", "1")),
     "states": Benchmark("The interpreter against moto's, in memory and durable"),

@@ -40,6 +40,24 @@ def server(path: Path) -> Iterator[Postgres]:
         postgres.stop()
 
 
+@contextmanager
+def without_indexes(connection: psycopg.Connection, table: str) -> Iterator[None]:
+    """Drop the indexes of ``table`` except that of its primary key, and create them again after the block.
+
+    Many rows are inserted several times faster without them.
+    """
+    indexes = connection.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+        " WHERE indrelid = %s::regclass AND NOT indisprimary",
+        [table],
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}".encode())
+    yield
+    for _, definition in indexes:
+        connection.execute(definition.encode())
+
+
 def build_job_environment(conninfo: str) -> dict[str, str]:
     """Return the environment variables of a job's process that uses the database of a connection string."""
     parts = conninfo_to_dict(conninfo)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Linux includes the memory of the parent process in a new process's peak memory. This launcher is small.
+# Linux includes the memory of the parent process in a new process's peak memory. This launcher is small. It measures
+# the time, so that its own start is not included.
 _LAUNCHER = """
-import os, subprocess, sys
+import os, subprocess, sys, time
+started = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_maxrss)
+print(time.perf_counter() - started, usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -29,12 +30,11 @@ class Measurement:
 
 def measure(command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None) -> Measurement:
     """Run ``command`` in ``folder`` to its end. If it fails, print its output and raise CalledProcessError."""
-    started = time.perf_counter()
     launched = subprocess.run(
         [sys.executable, "-c", _LAUNCHER, *command], env=environment, cwd=folder, capture_output=True, text=True
     )
-    seconds = time.perf_counter() - started
     if launched.returncode != 0:
         sys.stderr.write(launched.stderr)
         launched.check_returncode()
-    return Measurement(seconds, int(launched.stdout) / 1024)
+    seconds, kilobytes = launched.stdout.split()
+    return Measurement(float(seconds), int(kilobytes) / 1024)
