@@ -68,7 +68,7 @@ class Storage:
     def wait_until_quiet(self, uri: str, seconds: float) -> None:
         """Wait until a file has not changed for some seconds, and no process is known to have it open for writing.
 
-        S3 objects become visible only when they are complete, so there is no wait for them. Raises StillChanging if
+        S3 objects become visible only when they are complete, so it does not wait for them. Raises StillChanging if
         the file still changes after ten times this period.
         """
         match parse(uri):
