@@ -1,6 +1,6 @@
 -- Select the wages of known employees to write: new wages, and changed ones if the file may update them.
--- stored_id is NULL for new wages. A repeated import retains the wages of later files, and a replay also those of the
--- other lines of its file.
+-- stored_id is NULL for new wages, and the columns old_… have the values to be overwritten. A repeated import retains the
+-- wages of later files, and a replay also those of the other lines of its file.
 CREATE TEMPORARY TABLE wage_change ON COMMIT DROP AS
 SELECT
     stored.wage_and_contribution_id AS stored_id,
@@ -8,7 +8,16 @@ SELECT
     line.line_number, line.employer_id, line.filing_period, line.is_independent_contractor, line.is_opted_in,
     line.employee_ytd_wages, line.employee_qtr_wages,
     line.employee_med_contribution, line.employer_med_contribution,
-    line.employee_fam_contribution, line.employer_fam_contribution
+    line.employee_fam_contribution, line.employer_fam_contribution,
+    stored.is_independent_contractor AS old_is_independent_contractor,
+    stored.is_opted_in AS old_is_opted_in,
+    stored.employee_ytd_wages AS old_employee_ytd_wages,
+    stored.employee_qtr_wages AS old_employee_qtr_wages,
+    stored.employee_med_contribution AS old_employee_med_contribution,
+    stored.employer_med_contribution AS old_employer_med_contribution,
+    stored.employee_fam_contribution AS old_employee_fam_contribution,
+    stored.employer_fam_contribution AS old_employer_fam_contribution,
+    stored.latest_import_log_id AS old_import_log_id
 FROM staged_wage AS line
 JOIN person USING (ssn)
 LEFT JOIN wages_and_contributions AS stored

@@ -6,10 +6,8 @@ INSERT INTO wages_and_contributions_history (
 )
 SELECT
     (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER ()))::uuid,
-    stored.wage_and_contribution_id, stored.is_independent_contractor, stored.is_opted_in,
-    stored.employee_ytd_wages, stored.employee_qtr_wages,
-    stored.employee_med_contribution, stored.employer_med_contribution,
-    stored.employee_fam_contribution, stored.employer_fam_contribution,
-    stored.latest_import_log_id
-FROM wage_change AS line
-JOIN wages_and_contributions AS stored ON stored.wage_and_contribution_id = line.stored_id
+    stored_id, old_is_independent_contractor, old_is_opted_in,
+    old_employee_ytd_wages, old_employee_qtr_wages, old_employee_med_contribution, old_employer_med_contribution,
+    old_employee_fam_contribution, old_employer_fam_contribution, old_import_log_id
+FROM wage_change
+WHERE stored_id IS NOT NULL
