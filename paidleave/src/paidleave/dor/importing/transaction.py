@@ -17,11 +17,13 @@ from paidleave.dor.importing.steps import Steps
 from paidleave.dor.settings import ReceivedFilesSettings
 
 # temp_buffers must be set before the first temporary table is used. The timeouts are disabled because they are for the
-# API's short statements; the time limit of the task limits an import.
+# API's short statements; the time limit of the task limits an import. A third of the default sample of the staging
+# tables is sufficient for their joins.
 _SESSION = """
     SET temp_buffers = '256MB';
     SET LOCAL work_mem = '256MB';
     SET LOCAL jit = off;
+    SET LOCAL default_statistics_target = 30;
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0
 """

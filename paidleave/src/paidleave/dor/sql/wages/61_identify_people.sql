@@ -3,16 +3,16 @@
 -- replay has only some lines of its file, so a line of an older quarter than a stored one does not rename a person.
 -- One integer identifies the line: the day number of the quarter, followed by 40 bits of the line number.
 CREATE TEMPORARY TABLE person ON COMMIT DROP AS
-WITH newest AS (
-    SELECT ssn, max((filing_period - date '0001-01-01')::bigint << 40 | line_number) & 1099511627775 AS line_number
-    FROM staged_wage
-    GROUP BY ssn
-), named AS (
+WITH named AS (
     SELECT
-        newest.ssn, line.filing_period, lpad(newest.ssn::text, 9, '0') AS tax_identifier, line.first_name, line.last_name,
-        (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER (ORDER BY newest.ssn)))::uuid AS new_id
-    FROM newest
-    JOIN staged_wage AS line USING (line_number)
+        ssn, filing_period, lpad(ssn::text, 9, '0') AS tax_identifier, first_name, last_name,
+        (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER (ORDER BY ssn)))::uuid AS new_id
+    FROM staged_wage
+    WHERE line_number IN (
+        SELECT max((filing_period - date '0001-01-01')::bigint << 40 | line_number) & 1099511627775
+        FROM staged_wage
+        GROUP BY ssn
+    )
 )
 SELECT
     named.ssn,
