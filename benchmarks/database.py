@@ -29,8 +29,17 @@ def directory() -> Iterator[Path]:
 
 @contextmanager
 def server(path: Path) -> Iterator[Postgres]:
-    """Run a server with its data below ``path``, and record its version."""
-    postgres = Postgres(path / "pg", settings={"max_wal_size": "4GB"})
+    """Run a server with its data below ``path``, and record its version.
+
+    It has the shares of the machine's memory that Amazon RDS sets by default.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    settings = {
+        "max_wal_size": "4GB",
+        "shared_buffers": f"{memory // 4}MB",
+        "effective_cache_size": f"{memory // 2}MB",
+    }
+    postgres = Postgres(path / "pg", settings=settings)
     postgres.start()
     try:
         with psycopg.connect(postgres.conninfo()) as connection:

@@ -131,9 +131,10 @@ def _time_copy(connection: psycopg.Connection[Any], rows: str, table: str, forma
 def time_update(conninfo: str) -> float:
     """Return the seconds to change an amount in all wages from a table, after their history was saved.
 
-    The statements are those of the import, in one transaction with its memory settings. The table of changes exists
-    and is analyzed, so that nothing is decrypted, decoded, staged or compared. The foreign keys are checked by
-    PostgreSQL's triggers.
+    Both statements are in one transaction with the memory settings of the import. The table of changes exists and is
+    analyzed, so that nothing is decrypted, decoded, staged or compared. The foreign keys are checked by PostgreSQL's
+    triggers. The update is a plain one: unlike ``82_update_wages``, it does not avoid the deletion of old entries in
+    full pages of the indexes.
     """
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(_CHANGES.encode())
