@@ -18,7 +18,7 @@ def main() -> None:
     redactor.privacy = project.catalog.privacy
     try:
         backend = LocalBackend(project, project.environment(sys.argv[1]))
-        asyncio.run(backend.work(lambda: not backend.store.open_runs() and not backend.store.open_executions()))
+        asyncio.run(backend.work(lambda: not backend.store.has_open_work()))
     except NightferryError as error:
         sys.exit(str(error))
     except Exception as error:  # its standard error is engine.log

@@ -237,7 +237,7 @@ class LocalBackend(StateQueries):
         """Continue open runs and executions, in this process or in a running engine, until ``until`` returns True."""
         ours = False
         # Requests that were made while this engine stopped its services found the lock taken and rely on this process.
-        while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
+        while not until() or (ours and self.store.has_open_work()):
             with engine_lock.lock(self._project.state) as ours:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state

@@ -13,6 +13,7 @@ import logging
 import sqlite3
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,7 @@ from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.failure_notices import FailureNotices
 from nightferry.local.engine.launcher import Launcher
 from nightferry.local.integrations import Integrations
-from nightferry.local.runs.admission import Admission
+from nightferry.local.runs.admission import Admission, ExecutionAdmission
 from nightferry.local.runs.repeats import end_run
 from nightferry.local.services.service_watch import ServiceWatch
 from nightferry.local.services.services import Services
@@ -55,17 +56,18 @@ class Engine:
         self._service_watch = Components()
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
         self._admission = Admission(self.store, catalog, environment.engine.concurrency)
+        self._execution_admission = ExecutionAdmission(self.store, catalog, environment.engine.executions)
         self._resources = Integrations(
             self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
         )
         self.notices = FailureNotices(self.store, catalog, services.resolve)
         self._catalog = catalog
-        self._settings = environment.engine
         self._services = services
         self._executors: dict[str, Executor] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="execution")
         self._saving = asyncio.Lock()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._ended: deque[str] = deque()
         self._forwarded_stops: set[str] = set()
         self._wake = asyncio.Event()
         self._draining = False
@@ -128,6 +130,7 @@ class Engine:
     def _recover(self) -> None:
         """Clean up after a killed engine: stop its runs, and runs and executions whose parent has ended."""
         self._launcher.recover()
+        self._store.mark_executions_waiting()
         for id in self._store.abandoned_runs():
             self._store.mark_run_stopped(id, None, StopCode.BY_USER, "The run's execution has ended.")
         for orphan in self._store.open_orphans():
@@ -149,28 +152,11 @@ class Engine:
 
     def _start_ready(self) -> None:
         end = time.monotonic() + _STARTING_SECONDS
-        active: set[str] = set()
-        awaited: set[str] | None = None
-        for id, workflow in self._store.open_workflows():  # the oldest first
-            declared = self._catalog.workflows.get(workflow)
-            if workflow in active and declared is not None and declared.overlap != "allow":
-                continue  # It starts when the execution before it has ended.
-            active.add(workflow)
-            if id in self._executors:
-                continue
-            if len(self._executors) >= self._settings.executions:
-                # Executions that a parent waits for may exceed the limit; otherwise the parent might wait forever.
-                awaited = self._store.awaited_execution_ids() if awaited is None else awaited
-                if not awaited:
-                    break
-                if id not in awaited:
-                    continue
-            record = self._store.execution(id)
-            assert record is not None
-            self._executors[id] = executor = Executor(
+        for record in self._execution_admission.admit():
+            self._executors[record.id] = executor = Executor(
                 self._store, record, self._resources, self._threads, self._catalog.privacy, self._saving
             )
-            self._begin(id, executor.run())
+            self._begin(record.id, executor.run())
             if time.monotonic() > end:
                 self._wake.set()
                 break
@@ -182,7 +168,11 @@ class Engine:
 
     def _begin(self, id: str, work: Coroutine[Any, Any, None]) -> None:
         self._running[id] = task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._wake.set())
+        task.add_done_callback(lambda _: self._note_end(id))
+
+    def _note_end(self, id: str) -> None:
+        self._ended.append(id)
+        self._wake.set()
 
     def _launch(self, _: RunRecord) -> None:
         """Wake the engine, which starts the recorded run as soon as the limits allow."""
@@ -224,9 +214,11 @@ class Engine:
         self._run_ended(record)
 
     def _reap(self) -> None:
-        for id in [id for id, task in self._running.items() if task.done()]:
+        while self._ended:
+            id = self._ended.popleft()
             task = self._running.pop(id)
             self._admission.release(id)
+            self._execution_admission.release(id)
             executor = self._executors.pop(id, None)
             try:
                 task.result()  # Raise internal errors of the engine.

@@ -160,8 +160,8 @@ class Executor:
     def _stop_stale_work(self, machine: Execution) -> None:
         """After a restart, stop runs and executions that no state waits for, because the engine died before it did."""
         awaited = {pending.token for pending in machine.pending_tasks}
-        for record in self._store.open_runs():
-            if record.run.execution == self.id and record.token not in awaited:
+        for record in self._store.open_runs_in(self.id):
+            if record.token not in awaited:
                 self._resources.cancel(RUN_TASK, record.token or "", "The execution no longer waits for its result.")
         for token, child in self._store.open_children(self.id).items():
             if token not in awaited:

@@ -171,7 +171,7 @@ def _is_running(store: Store, catalog: Catalog, schedule: Schedule) -> bool:
     if schedule.kind == "workflow":
         return catalog.workflows[schedule.target].overlap != "allow" and bool(store.open_execution_ids(schedule.target))
     alone = catalog.tasks[schedule.target].overlap != "allow"
-    return alone and any(record.run.task == schedule.target for record in store.open_runs())
+    return alone and store.has_open_run(schedule.target)
 
 
 def find_scheduled(store: Store, schedule: Schedule, times: Sequence[datetime]) -> dict[datetime, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from nightferry.backend.executions import ExecutionSummary, WorkflowExecution
@@ -20,6 +21,19 @@ class HistoryDamaged(NightferryError):
     def __init__(self, message: str, readable: list[HistoryEvent]) -> None:
         super().__init__(message)
         self.readable = readable
+
+
+@dataclass(frozen=True)
+class WaitingHead:
+    """The first execution of its workflow that has not begun. Another execution waits for an ``awaited`` one."""
+
+    id: str
+    workflow: str
+    awaited: bool
+
+
+# SQLite has no statistics of this table, and would take an index that includes the executions that have begun.
+_WAITING = "execution INDEXED BY execution_waiting WHERE status = 'RUNNING' AND begun = 0"
 
 
 class Executions(StoreFile):
@@ -80,15 +94,31 @@ class Executions(StoreFile):
         )
         return [row["id"] for row in rows]
 
-    def open_workflows(self) -> Iterator[tuple[str, str]]:
-        """Yield the ID and workflow of each open execution, oldest first."""
-        for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
-            yield row["id"], row["workflow"]
+    def waiting_heads(self) -> list[WaitingHead]:
+        """Return the first execution of each workflow that has not begun, separately awaited and not, in order.
 
-    def awaited_execution_ids(self) -> set[str]:
-        """Return the IDs of open executions for which another execution waits."""
-        rows = self._db.execute("SELECT id FROM execution WHERE status = 'RUNNING' AND started_by LIKE 'child:%'")
-        return {row["id"] for row in rows}
+        The query jumps from one workflow to the next in the index, however many executions wait.
+        """
+        rows = self._db.execute(
+            f"WITH RECURSIVE waiting (workflow) AS (SELECT min(workflow) FROM {_WAITING} UNION ALL"
+            f" SELECT (SELECT min(workflow) FROM {_WAITING} AND workflow > waiting.workflow)"
+            " FROM waiting WHERE waiting.workflow IS NOT NULL),"
+            " first (id) AS (SELECT (SELECT min(rowid)"
+            f" FROM {_WAITING} AND workflow = waiting.workflow AND (substr(started_by, 1, 6) = 'child:') = awaited)"
+            " FROM waiting, (SELECT 0 AS awaited UNION ALL SELECT 1) WHERE waiting.workflow IS NOT NULL)"
+            " SELECT execution.id, workflow, substr(started_by, 1, 6) = 'child:' AS awaited"
+            " FROM first JOIN execution ON execution.rowid = first.id ORDER BY execution.rowid"
+        )
+        return [WaitingHead(row["id"], row["workflow"], bool(row["awaited"])) for row in rows]
+
+    def mark_execution_begun(self, id: str) -> None:
+        """Record that the engine runs the execution."""
+        with self.relaxed_durability():
+            self._db.execute("UPDATE execution SET begun = 1 WHERE id = ?", (id,))
+
+    def mark_executions_waiting(self) -> None:
+        """Record that no engine runs the open executions."""
+        self._db.execute("UPDATE execution SET begun = 0 WHERE status = 'RUNNING' AND begun = 1")
 
     def open_counts(self) -> dict[str, int]:
         """Return the number of open executions by workflow."""
@@ -146,8 +176,8 @@ class Executions(StoreFile):
     def mark_execution_reopened(self, id: str) -> None:
         """Record that an ended execution is open again."""
         self._db.execute(
-            "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
-            " stop_requested = NULL WHERE id = ? AND status <> 'RUNNING'",
+            "UPDATE execution SET status = 'RUNNING', begun = 0, output = NULL, error = NULL, cause = NULL,"
+            " stopped_at = NULL, stop_requested = NULL WHERE id = ? AND status <> 'RUNNING'",
             (id,),
         )
 

@@ -38,6 +38,10 @@ class QueueHead:
     alone: bool
 
 
+_FIRST = "(SELECT rowid FROM run WHERE status = 'QUEUED' AND task = place.task AND (execution IS NULL) = place.alone"
+_NO_ROW = 2**63 - 1
+
+
 class Runs(StoreFile):
     """Access to the table of runs. Each statement that changes a status names the status before the change."""
 
@@ -111,15 +115,30 @@ class Runs(StoreFile):
         return [parse_run(row) for row in rows]
 
     def queue_heads(self) -> list[QueueHead]:
-        """Return the first run of each task that may start, separately inside and outside executions, in order."""
+        """Return the first run of each task that may start, separately inside and outside executions, in order.
+
+        Runs that must not start before a time follow in the order of these times. The query jumps from one task to the
+        next in the index, however many runs are queued.
+        """
         rows = self._db.execute(
-            "SELECT run.id, run.task, run.execution IS NULL AS alone FROM run JOIN"
-            " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED'"
-            " AND (not_before IS NULL OR not_before <= ?) GROUP BY task, execution IS NULL)"
-            " ON run.rowid = first ORDER BY first",
-            (format_time(now()),),
+            "WITH RECURSIVE queued (task) AS (SELECT min(task) FROM run WHERE status = 'QUEUED' UNION ALL"
+            " SELECT (SELECT min(task) FROM run WHERE status = 'QUEUED' AND task > queued.task)"
+            " FROM queued WHERE queued.task IS NOT NULL),"
+            " place (task, alone) AS (SELECT task, alone FROM queued, (SELECT 0 AS alone UNION ALL SELECT 1)"
+            " WHERE task IS NOT NULL),"
+            " first (id) AS (SELECT min("
+            f"coalesce({_FIRST} AND not_before IS NULL ORDER BY rowid LIMIT 1), ?2),"
+            f" coalesce({_FIRST} AND not_before <= ?1 ORDER BY not_before, rowid LIMIT 1), ?2)) FROM place)"
+            " SELECT run.id, run.task, run.execution IS NULL AS alone FROM first JOIN run ON run.rowid = first.id"
+            " ORDER BY run.rowid",
+            (format_time(now()), _NO_ROW),
         )
         return [QueueHead(row["id"], row["task"], bool(row["alone"])) for row in rows]
+
+    def has_open_run(self, task: str) -> bool:
+        """Return True if a run of the task has not stopped."""
+        row = self._db.execute("SELECT 1 FROM run WHERE task = ? AND outcome = 'open' LIMIT 1", (task,)).fetchone()
+        return row is not None
 
     def queue_depths(self) -> dict[str, int]:
         """Return the number of queued runs by task."""
