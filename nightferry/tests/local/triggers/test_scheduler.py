@@ -320,3 +320,20 @@ def test_no_fire_starts_twice_and_none_is_lost_with_catch_up_all(
     assert set(fires) <= set(expected)
     if catch_up == "all":
         assert fires == expected
+
+
+def test_many_due_schedules_are_split_between_ticks(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick blocks the event loop, so that it must not make a thousand starts."""
+    harness = make_harness()
+    names = [f"s{n}" for n in range(5)]
+    for name in names:
+        harness.catalog.schedule(name, harness.catalog.tasks["hello"], "cron(0 13 * * ? *)")
+    scheduler = harness.engine()
+    tick_until_idle(scheduler)
+    harness.clock.set(START + timedelta(hours=1))
+    monkeypatch.setattr("nightferry.local.triggers.scheduler._TICK_SECONDS", 0.0)
+    ticks = 1
+    while scheduler.tick():
+        ticks += 1
+    assert ticks >= len(names)
+    assert [len(harness.fires(name)) for name in names] == [1] * len(names)

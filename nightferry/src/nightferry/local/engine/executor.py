@@ -83,9 +83,7 @@ class Executor:
 
     async def run(self) -> None:
         """Run the execution from its recorded state to its end."""
-        history = self._store.events(self.id)
-        machine = await self._compute(_build_machine, self._record, self._store.definition(self.id), history)
-        self._written = len(history)
+        machine = await self._restore()
         if self._written:
             self._stop_stale_work(machine)
             for pending in machine.pending_tasks:
@@ -95,6 +93,13 @@ class Executor:
             if machine.ended:
                 return
             await self._wait(machine)
+
+    async def _restore(self) -> Execution:
+        history = self._store.events(self.id)
+        self._written = len(history)
+        machine = await self._compute(_build_machine, self._record, self._store.definition(self.id), history)
+        machine.forget_history()
+        return machine
 
     def mark_failed(self, error: Exception) -> str:
         """Record the execution as failed because of an internal error, and return the cause."""
@@ -115,6 +120,7 @@ class Executor:
                 await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
                 await asyncio.sleep(0)
             self._written += len(step.events)
+            machine.forget_history()
         for command in step.commands:
             await self._execute(command)
 

@@ -38,6 +38,7 @@ MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
 _RETRY_DELAY = timedelta(seconds=10)  # after a start that failed
 _POLL_SECONDS = 0.25  # between two reads of the clock, which may jump
 MAX_CAUGHT_UP = 2000  # starts with catch_up = all: a day of a schedule that fires each minute
+_TICK_SECONDS = 0.2  # after which other due schedules wait for the next tick, because a tick blocks the event loop
 _BATCH_STARTS = 20  # starts at once with catch_up = all, of all schedules; the event loop runs between two batches
 _MAX_COUNTED = 10_000  # missed fires that are counted exactly
 
@@ -147,6 +148,7 @@ class Scheduler:
         self._last_tick = time
         more = False
         self._batch_left = _BATCH_STARTS
+        end = monotonic() + _TICK_SECONDS
         for watched in self._find_due(time):
             try:
                 more = self._fire(watched, time) or more
@@ -155,6 +157,8 @@ class Scheduler:
             except NightferryError as error:  # for example, if a service whose address is needed does not start
                 watched.retry_at = time + _RETRY_DELAY
                 self._log_failure(watched, error)
+            if monotonic() > end:
+                return True
         return more
 
     def _find_due(self, time: datetime) -> list[_ActiveSchedule]:

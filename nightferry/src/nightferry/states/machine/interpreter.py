@@ -96,8 +96,12 @@ class Execution:
 
     @property
     def history(self) -> list[HistoryEvent]:
-        """All events so far."""
+        """All events so far, or since the last :meth:`forget_history`."""
         return self._machine.history
+
+    def forget_history(self) -> None:
+        """Release the memory of the events so far. No later step needs them; the caller has stored them."""
+        self._machine.history.clear()
 
     @property
     def now(self) -> datetime:
