@@ -47,6 +47,7 @@ BENCHMARKS = {
     "getting_started": Benchmark("The page nightferry/docs/getting-started.md in an empty folder"),
     "startup": Benchmark("The start of the command line against the bare interpreter", ("3",)),
     "engine": Benchmark("The durable engine and the start of a task", ("3",)),
+    "scale": Benchmark("The engine with ten times as many runs, executions, objects, schedules and items", ("10",)),
     "dashboard": Benchmark(
         "The dashboard on 100,000 runs, 10,000 executions and 1,000,000 lines, served by nightferry up"
     ),
