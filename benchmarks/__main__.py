@@ -73,8 +73,8 @@ def main() -> int:
         print(line)
     if is_quick:
         print("This was a quick check. Its figures mean nothing, and were not stored.")
-    else:
-        print(f"Written to {results.write()}")
+        return 1 if results.failed else 0
+    print(f"Written to {results.write()}")
     return 1 if results.failed or any(figure.missed for figure in results.figures) else 0
 
 

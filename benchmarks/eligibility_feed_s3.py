@@ -53,6 +53,7 @@ def main(employees: int = 45_000, repeat: int = 3) -> None:
     if not RCLONE.exists():
         note_version("rclone", MISSING)
         print("rclone is not installed: make bench installs it in .venv-bench. The feed to S3 is not measured.")
+        note_version("rclone", MISSING)
         return
     note_version("rclone", subprocess.run([RCLONE, "version"], capture_output=True, text=True).stdout.split()[1])
     with database.directory() as directory, database.server(directory) as server:
