@@ -67,17 +67,17 @@ def _measure(server: Postgres, folder: Path, lines: int) -> Size:
         _write(folder / WAGES, key.public, write_wage_file, population)
         first = run_import(conninfo, folder, key.private, EMPLOYERS, WAGES)
         print(f"{wages:,} B lines: {wages / first.seconds:,.0f} lines/s first, {first.memory:.0f} MB", flush=True)
-        start = statistics.median(run_import(conninfo, folder, key.private).seconds for _ in range(DAYS))
-        per_line, memories = [], [first.memory]
+        starts, per_line, memories = [], [], [first.memory]
         for day in range(1, DAYS + 1):
             name = WAGES.replace("20200519", f"202005{19 + day}")
             later = replace(population, update=True, day=day)
             updated = _write(folder / name, key.public, write_wage_file, later).good[WAGE_B.name]
             settle(conninfo)
+            starts.append(run_import(conninfo, folder, key.private).seconds)
             update = run_import(conninfo, folder, key.private, name)
-            per_line.append((update.seconds - start) / updated)
+            per_line.append((update.seconds - starts[-1]) / updated)
             memories.append(update.memory)
-    median = statistics.median(per_line)
+    median, start = statistics.median(per_line), statistics.median(starts)
     print(
         f"{wages:,} wages: {1 / median:,.0f} lines/s of a day's update after the start of {start:.2f} s, "
         f"median of {DAYS}, {max(memories):.0f} MB"

@@ -63,7 +63,7 @@ class Peer:
     make_command: Callable[[Path, str, Path], list[str | Path]]
 
 
-def main(lines: int = 30_000, repeat: int = 3) -> None:
+def main(lines: int = 60_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines, and our speed as a multiple of each peer's."""
     versions = {peer.name: peer.find_version() for peer in PEERS}
     installed = [peer for peer in PEERS if versions[peer.name]]
