@@ -116,20 +116,26 @@ class _KnownEmployers:
     def add_employer_ids(self, records: pl.DataFrame) -> pl.DataFrame:
         """Return ``records`` with the ``employer_id`` of their ``account_key``, or NULL if the key is unknown."""
         keys = records.select(pl.col("account_key").unique().drop_nulls())
-        new = keys.join(self._known, on="account_key", how="anti")["account_key"].to_list()
-        if new:
-            # If two employers have the same key, use the one that DOR changed last; ties go to the lower FEIN.
-            rows = self._connection.execute(
-                """
-                SELECT DISTINCT ON (wanted.account_key) wanted.account_key, employer.employer_id::text
-                FROM unnest(%s::text[]) AS wanted (account_key)
-                LEFT JOIN employer USING (account_key)
-                ORDER BY wanted.account_key, dor_updated_date DESC NULLS LAST, employer_fein, employer_id
-                """,
-                [new],
-            ).fetchall()
-            self._known = pl.concat([self._known, self._make_frame(rows)])
-        return records.join(self._known, on="account_key", how="left", maintain_order="left")
+        # A join hashes its right side. These are the few keys of the records, not the many of the file.
+        found = self._known.join(keys, on="account_key", how="semi")
+        if found.height < keys.height:
+            new = self._select(keys.join(found, on="account_key", how="anti")["account_key"].to_list())
+            self._known = pl.concat([self._known, new])
+            found = pl.concat([found, new])
+        return records.join(found, on="account_key", how="left", maintain_order="left")
+
+    def _select(self, account_keys: list[str]) -> pl.DataFrame:
+        # If two employers have the same key, use the one that DOR changed last; ties go to the lower FEIN.
+        rows = self._connection.execute(
+            """
+            SELECT DISTINCT ON (wanted.account_key) wanted.account_key, employer.employer_id::text
+            FROM unnest(%s::text[]) AS wanted (account_key)
+            LEFT JOIN employer USING (account_key)
+            ORDER BY wanted.account_key, dor_updated_date DESC NULLS LAST, employer_fein, employer_id
+            """,
+            [account_keys],
+        ).fetchall()
+        return self._make_frame(rows)
 
     @staticmethod
     def _make_frame(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
