@@ -95,13 +95,20 @@ class Memory:
         """Remove all descendants of a frame; return the tasks that they waited for."""
         if frame.container is None:
             return []
+        descendants = self.list_descendants(frame)
         frame.clear_children()
-        return self.forget(self.list_descendants(frame))
+        return self.forget(descendants)
 
     def list_descendants(self, frame: Frame) -> list[Frame]:
-        """Return the frames in the branches or iterations of a frame's state, at any depth."""
-        prefix = f"{frame.key}/"
-        return [other for key, other in self.frames.items() if key.startswith(prefix)]
+        """Return the frames in the branches or iterations of a frame's state, at any depth.
+
+        They are found by their keys, because a Map of thousands of items has as many other frames.
+        """
+        if frame.container is None:
+            return []
+        keys = (f"{frame.key}/{index}" for index in range(frame.container.length))
+        children = [child for key in keys if (child := self.frames.get(key)) is not None]
+        return [one for child in children for one in (child, *self.list_descendants(child))]
 
     def list_execution(self, frame: Frame) -> list[Frame]:
         """Return the frame of an execution or child execution and its descendants."""
