@@ -31,6 +31,7 @@ import psutil
 
 from benchmarks.dashboard_store import EXECUTION, EXECUTIONS, LINES, LONG_LOG, LONG_RUN, RECENT_RUN, RUNS, make_project
 from benchmarks.judge import QUICK, Limit, judge
+from benchmarks.processes import exit_on_sigterm
 from nightferry.dashboard.access import read_token
 from nightferry.dashboard.assets import read_asset
 from nightferry.dashboard.server import make_engine_login
@@ -58,6 +59,7 @@ PAGES = {
 
 def main() -> None:
     """Print the table of goals. Exit with 1 if one is missed."""
+    exit_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         started = time.monotonic()
         project = make_project(Path(name) / "a project")

@@ -13,12 +13,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.judge import note_version
+from benchmarks.processes import exit_on_sigterm
 from nightferry.local.services.postgres import Postgres
 
 
 @contextmanager
 def directory() -> Iterator[Path]:
     """Create a temporary directory that the server's user can access, even if it is another user."""
+    exit_on_sigterm()
     path = Path(tempfile.mkdtemp(prefix="nightferry-bench-"))
     path.chmod(0o711)
     try:
