@@ -14,6 +14,7 @@ its rows remain queued. The job exits with code 1 if all employers or too many o
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from array import array
@@ -56,6 +57,8 @@ def main(settings: EligibilityFeedSettings, run: Run) -> None:
     mode = settings.eligibility_feed_mode
     with import_log(make_connector(settings), source="Eligibility export", import_type=mode, run=run) as entry:
         report = Report(entry.report)
+        # The requests to S3 create so many objects that the collector would often examine those of all modules again.
+        gc.freeze()
         try:
             with connect(settings, autocommit=True) as connection:
                 Export(connection, settings, run, report, build_writer(settings)).start()
