@@ -37,7 +37,7 @@ from nightferry.states.builder import PUBLISH
 STARTS = 150
 CONCURRENCY = 4
 EXECUTIONS = 100
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 10.0  # more than the pause after a sweep of 100,000 objects
 SWEEPS = 10
 CHILDREN = 100
 
