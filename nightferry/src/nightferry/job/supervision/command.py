@@ -1,13 +1,14 @@
-"""The supervisor of a task that is only a command: ``python -I -S command.py EVENTS_FD PROGRAM [ARGUMENT …]``.
+"""The supervisor of a task that is only a command.
 
 It ends the processes that the command leaves running, and all of them when the engine ends, which holds the other end
 of its standard input. It disables core dumps, and does not change the command's output. If the program cannot be
-started, ``E`` and the number of the error are written to the descriptor EVENTS_FD, which nobody has open after that.
+started, ``E`` and the number of the error are written to the descriptor of the events, which is then closed.
 
-It runs as a script with few imports, because those of Nightferry take longer than most commands. The engine has made it
-a subreaper.
+The engine starts it by :data:`PROGRAM`, which imports this module alone, because the imports of Nightferry take longer
+than most commands. As a module, it is compiled once, and not at each start.
 """
 
+import _ctypes  # without ctypes, whose import takes longer than the start of a command
 import _signal  # type: ignore[import-not-found]  # without the slow import of enum
 import os
 import resource
@@ -19,6 +20,24 @@ _FORWARDED = (
 )  # fmt: skip
 _HANDLED = (*_FORWARDED, _signal.SIGCHLD)
 _ENGINE = 0  # the descriptor that reports the end of the engine
+_PR_SET_CHILD_SUBREAPER = 36
+
+PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); import command; command.run(*sys.argv[2:])"
+"""The program of the supervisor. Its arguments are the folder of this module, and those of :func:`run`."""
+
+
+def run(events: str, processors: str, *command: str) -> None:
+    """Run the command and exit with its code.
+
+    Args:
+        events: the descriptor of the events.
+        processors: the numbers of the processors to which the command is restricted, with commas. Empty for all.
+        command: the program and its arguments.
+    """
+    _become_subreaper()
+    if processors:
+        os.sched_setaffinity(0, map(int, processors.split(",")))
+    os._exit(main(int(events), list(command)))
 
 
 def main(events: int, command: list[str]) -> int:
@@ -32,7 +51,6 @@ def main(events: int, command: list[str]) -> int:
     os.closerange(1, 3)
     status = _wait(child)
     if _has_children():
-        sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  # pathlib takes longer than this script
         import processes  # type: ignore[import-not-found]
 
         processes.kill_descendants()
@@ -106,5 +124,8 @@ def _disable_core_dumps() -> None:
         return
 
 
-if __name__ == "__main__":
-    os._exit(main(int(sys.argv[1]), sys.argv[2:]))
+def _become_subreaper() -> None:
+    """See :func:`nightferry.job.supervision.processes.become_subreaper`."""
+    if sys.platform == "linux":
+        library = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # None is the process itself, as in ctypes.CDLL
+        _ctypes.call_function(_ctypes.dlsym(library, "prctl"), (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))

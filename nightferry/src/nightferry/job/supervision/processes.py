@@ -44,11 +44,6 @@ def become_subreaper() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def outlive_parent() -> None:
-    """Let this process continue when its parent ends, so that it can end its own descendants first."""
-    _prctl(_PR_SET_PDEATHSIG, 0)
-
-
 def die_with_parent(parent: int) -> None:
     """End this process at once when its parent, with this ID, ends, on Linux."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -34,7 +34,6 @@ from nightferry.job.supervision.processes import (
     disable_core_dumps,
     hide_from_user,
     kill_descendants,
-    outlive_parent,
 )
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -80,8 +79,6 @@ class Supervisor:
         sys.stderr.flush()
         disable_core_dumps()
         become_subreaper()
-        if self._log.events is not None:
-            outlive_parent()  # the engine, whose end closes the pipe of events
         gc.freeze()  # the collector would otherwise copy the shared memory
         pipes = [os.pipe() for _ in range(3)]
         supervisor = os.getpid()

@@ -34,8 +34,8 @@ from nightferry.local.processes.processes import (
     kill_detached,
     kill_group,
     kill_orphans,
-    prepare_task,
     read_creation_time,
+    restrict,
 )
 from nightferry.local.runs.repeats import end_run
 from nightferry.local.runs.variables import build_declared_variables, build_supplied_variables
@@ -225,7 +225,7 @@ class Launcher:
             if is_job:
                 environment[EVENTS_VARIABLE] = str(events.write)  # for the supervisor in the job's runtime
             else:
-                command = build_supervised_command(events.write, command)
+                command = build_supervised_command(events.write, processors, command)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL if is_job else engine_end.read,
@@ -235,9 +235,11 @@ class Launcher:
                 cwd=self._state,
                 start_new_session=True,
                 umask=0o077,  # what a job writes may be personal data
-                pass_fds=(events.write,),
-                preexec_fn=prepare_task(os.getpid(), self._reaper, processors, ends_itself=not is_job),
+                pass_fds=(events.write,),  # no preexec_fn, with which this process would be copied at each start
             )
+            self._reaper.begin(process.pid)
+            if is_job and processors:
+                restrict(process.pid, processors)
             opened.pop_all()
         return _Started(process, output, events, engine_end)
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -17,9 +17,9 @@ import psutil
 from nightferry.contract import RUN_VARIABLE
 from nightferry.environments.state_folder import create_state_folder
 from nightferry.job import supervision
+from nightferry.job.supervision.command import PROGRAM
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -59,26 +59,6 @@ def kill_with_parent(parent: int) -> Callable[[], None]:
     return prepare
 
 
-def prepare_task(parent: int, reaper: Reaper, processors: frozenset[int], *, ends_itself: bool) -> Callable[[], None]:
-    """Return a function for a task's supervisor to run between fork and exec.
-
-    ``ends_itself`` is True for a supervisor that notices the end of the engine from its start. It becomes the parent of
-    the descendants whose parents end. ``processors`` restricts the task to these processors.
-    """
-    begin = kill_with_parent(parent)
-
-    def prepare() -> None:
-        if not ends_itself:
-            begin()
-        elif _libc is not None:
-            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        reaper.begin(os.getpid())
-        if processors:
-            os.sched_setaffinity(0, processors)
-
-    return prepare
-
-
 class Reaper:
     """A process that kills the registered process groups when this process dies; see :mod:`.reaper`."""
 
@@ -95,12 +75,13 @@ class Reaper:
         self._pipe = self._process.stdin.fileno()
 
     def begin(self, group: int) -> None:
-        """Register a process group to kill. A child may call this too, because the line is written atomically."""
-        os.write(self._pipe, b"+%d\n" % group)
+        """Register a process group to kill."""
+        with contextlib.suppress(BrokenPipeError):  # The reaper was killed; the next engine cleans up instead.
+            os.write(self._pipe, b"+%d\n" % group)
 
     def end(self, group: int) -> None:
         """Unregister a process group that has ended."""
-        with contextlib.suppress(BrokenPipeError):  # The reaper was killed; the next engine cleans up instead.
+        with contextlib.suppress(BrokenPipeError):  # see begin
             os.write(self._pipe, b"-%d\n" % group)
 
     def close(self) -> None:
@@ -141,9 +122,20 @@ def kill_group(pid: int, grace: float) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def build_supervised_command(events: int, command: Sequence[str]) -> list[str]:
-    """Return a command that runs ``command`` under a supervisor; ``events`` is a descriptor that it writes to."""
-    return [sys.executable, "-I", "-S", str(Path(supervision.__file__).with_name("command.py")), str(events), *command]
+def build_supervised_command(events: int, processors: Iterable[int], command: Sequence[str]) -> list[str]:
+    """Return a command that runs ``command`` under a supervisor, restricted to ``processors`` if there are any.
+
+    ``events`` is a descriptor that the supervisor writes to.
+    """
+    folder = Path(supervision.__file__).parent
+    numbers = ",".join(map(str, processors))
+    return [sys.executable, "-I", "-S", "-c", PROGRAM, str(folder), str(events), numbers, *command]
+
+
+def restrict(pid: int, processors: Iterable[int]) -> None:
+    """Restrict a process that has just been started, and has neither threads nor children, to processors."""
+    with contextlib.suppress(ProcessLookupError):
+        os.sched_setaffinity(pid, processors)
 
 
 def kill_detached(run: str) -> None:
