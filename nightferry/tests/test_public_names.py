@@ -42,6 +42,14 @@ def test_a_job_imports_no_workflow_and_a_workflow_no_job() -> None:
         assert ended.stdout.strip() == "False"
 
 
+def test_a_job_imports_nothing_of_the_engine_and_of_commands() -> None:
+    program = "from nightferry import JobSettings, background_task; import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    unwanted = {"typer", "rich", "boto3", "psycopg", "sqlite3", "httpx", "cryptography"}
+    packages = {f"nightferry.{one}" for one in ("catalog", "states", "backend", "local", "aws", "cli", "environments")}
+    assert not (unwanted | packages) & set(loaded)
+
+
 def test_an_unknown_name_is_not_imported() -> None:
     assert set(nightferry.__all__) <= set(dir(nightferry))
     with pytest.raises(ImportError, match="cannot import name 'JobSetings' from 'nightferry'"):

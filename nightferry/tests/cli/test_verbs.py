@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from nightferry.cli.app import Verbs, app
 from nightferry.cli.terminal.verbs import Verb
+
+HELLO = Path(__file__).parents[3] / "examples" / "hello"
 
 
 @pytest.mark.parametrize("verb", Verbs.verbs, ids=lambda verb: str(verb.name))
@@ -37,6 +40,21 @@ def test_only_the_called_verb_is_imported(words: list[str], imported: set[str]) 
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert watched & set(ended.stdout.split()) == imported
+
+
+@pytest.mark.parametrize("verb", ["tasks", "workflows", "schedules", "triggers"])
+def test_a_list_of_declarations_imports_no_backend(verb: str) -> None:
+    unwanted = {
+        *("nightferry.backend", "nightferry.local", "nightferry.aws", "nightferry.states.machine"),
+        *("boto3", "psycopg", "polars", "sqlite3", "rich.markdown"),
+    }
+    code = (
+        "import sys, atexit; atexit.register(lambda: print(*sys.modules)); from nightferry.cli.app import main; main()"
+    )
+    command = [sys.executable, "-c", code, verb]
+    ended = subprocess.run(command, cwd=HELLO, capture_output=True, text=True, check=True)
+
+    assert not unwanted & set(ended.stdout.splitlines()[-1].split())
 
 
 def test_a_misspelled_verb_gets_suggestions() -> None:

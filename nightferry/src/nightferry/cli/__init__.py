@@ -5,6 +5,7 @@ The console scripts call the functions of this module, which imports the command
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -27,7 +28,9 @@ def _run(module: str) -> None:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # otherwise the caller ignores Ctrl-C, for example with nohup
         signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(_INTERRUPTED))
+    gc.disable()  # what a module creates stays, so that collections find nothing
     command = import_module(module)
+    gc.enable()
     signal.signal(signal.SIGINT, before)
     command.main()
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class CostSettings(BaseModel):
     """Prices of an environment in U.S. dollars, for regions without a price in the table, discounts and new prices."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     region: str | None = Field(
         default=None,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class EngineSettings(BaseModel):
     """Limits and retention of the local engine."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     concurrency: int = Field(default=32, ge=1, le=10_000, description="Tasks that run at once; others wait.")
     executions: int = Field(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shlex
 import stat
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +82,8 @@ class Project:
             if str(folder) not in sys.path and folder.is_dir():
                 sys.path.insert(0, str(folder))
         try:
-            value = getattr(importlib.import_module(module_name), name or "catalog", None)
+            with _without_collections():
+                value = getattr(importlib.import_module(module_name), name or "catalog", None)
         except ModuleNotFoundError as error:
             raise CatalogNotFound(
                 f"{self.root / 'pyproject.toml'}: cannot import catalog '{self.catalog_name}': module '{error.name}' "
@@ -123,6 +126,18 @@ class Project:
     def state(self) -> Path:
         """The local engine's state directory: NIGHTFERRY_STATE if it is set, else ``.nightferry`` in the project."""
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Suspend the collector of garbage. Nearly all objects of an import stay, and the searches take a tenth of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _check_owner(folder: Path) -> None:

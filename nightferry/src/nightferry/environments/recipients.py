@@ -34,7 +34,7 @@ CHATS = ("slack", "teams")
 class Recipients(BaseModel):
     """The recipients of one topic's notices."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     emails: tuple[Email, ...] = Field(
         default=(), description="E-mail addresses. Each person confirms the subscription once, by a link in an e-mail."

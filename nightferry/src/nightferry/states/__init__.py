@@ -22,38 +22,76 @@ each child execution of a distributed Map has its own history. A crash can lose 
 every running task that is not in ``pending_tasks``.
 """
 
-from nightferry.states.data.errors import (
-    InvalidDefinition,
-    InvalidInput,
-    NotRedrivable,
-    Problem,
-    StatesError,
-    UnknownResource,
-)
-from nightferry.states.language.model import Definition
-from nightferry.states.language.parser import parse, validate
-from nightferry.states.local_run import Result, run
-from nightferry.states.machine.commands import (
-    CancelTask,
-    Command,
-    Outcome,
-    ReadItems,
-    StartTask,
-    TaskFailed,
-    TaskHeartbeat,
-    TaskStarted,
-    TaskSubmitted,
-    TaskSucceeded,
-    TaskTimedOut,
-    WriteResults,
-)
-from nightferry.states.machine.context import ContextInfo
-from nightferry.states.machine.history import HistoryEvent
-from nightferry.states.machine.interpreter import Execution
-from nightferry.states.machine.items import ListedObject, ObjectStore
-from nightferry.states.machine.machine import Step
-from nightferry.states.machine.outcomes import PendingTask
-from nightferry.states.task_results import InvalidResults, NoResultLeft
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nightferry.states.data.errors import (
+        InvalidDefinition,
+        InvalidInput,
+        NotRedrivable,
+        Problem,
+        StatesError,
+        UnknownResource,
+    )
+    from nightferry.states.language.model import Definition
+    from nightferry.states.language.parser import parse, validate
+    from nightferry.states.local_run import Result, run
+    from nightferry.states.machine.commands import (
+        CancelTask,
+        Command,
+        Outcome,
+        ReadItems,
+        StartTask,
+        TaskFailed,
+        TaskHeartbeat,
+        TaskStarted,
+        TaskSubmitted,
+        TaskSucceeded,
+        TaskTimedOut,
+        WriteResults,
+    )
+    from nightferry.states.machine.context import ContextInfo
+    from nightferry.states.machine.history import HistoryEvent
+    from nightferry.states.machine.interpreter import Execution
+    from nightferry.states.machine.items import ListedObject, ObjectStore
+    from nightferry.states.machine.machine import Step
+    from nightferry.states.machine.outcomes import PendingTask
+    from nightferry.states.task_results import InvalidResults, NoResultLeft
+else:
+    # Type checkers must not see this function, because they would accept any name of this module.
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first used."""
+        import importlib
+
+        module = next((module for module, names in _MODULES.items() if name in names), None)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value = getattr(importlib.import_module(module), name)
+        return value
+
+
+_MODULES = {
+    "nightferry.states.data.errors": {
+        *("InvalidDefinition", "InvalidInput", "NotRedrivable", "Problem", "StatesError", "UnknownResource"),
+    },
+    "nightferry.states.language.model": {"Definition"},
+    "nightferry.states.language.parser": {"parse", "validate"},
+    "nightferry.states.local_run": {"Result", "run"},
+    "nightferry.states.machine.commands": {
+        *("CancelTask", "Command", "Outcome", "ReadItems", "StartTask", "TaskFailed", "TaskHeartbeat"),
+        *("TaskStarted", "TaskSubmitted", "TaskSucceeded", "TaskTimedOut", "WriteResults"),
+    },
+    "nightferry.states.machine.context": {"ContextInfo"},
+    "nightferry.states.machine.history": {"HistoryEvent"},
+    "nightferry.states.machine.interpreter": {"Execution"},
+    "nightferry.states.machine.items": {"ListedObject", "ObjectStore"},
+    "nightferry.states.machine.machine": {"Step"},
+    "nightferry.states.machine.outcomes": {"PendingTask"},
+    "nightferry.states.task_results": {"InvalidResults", "NoResultLeft"},
+}
+"""The names of each module, which is imported when one of them is first used: catalogs need the builder only."""
 
 __all__ = [
     "CancelTask",
@@ -89,3 +127,7 @@ __all__ = [
     "run",
     "validate",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

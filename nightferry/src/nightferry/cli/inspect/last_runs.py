@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nightferry.backend.queries import ExecutionFilter
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.options import open_backend
 from nightferry.environments.project import Project
@@ -31,6 +30,8 @@ def find_last_executions(project: Project, env: str | None) -> dict[str, dict[st
     """Return the newest execution of each workflow: ID, status and start time. Empty without an environment."""
     if env is None:
         return {}
+    from nightferry.backend.queries import ExecutionFilter  # slow to import
+
     backend = open_backend(project, env)
     newest = [
         found

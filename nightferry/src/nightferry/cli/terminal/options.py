@@ -6,18 +6,19 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nightferry.audit.people import get_user
-from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.streams import echo, echo_block
 from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
-from nightferry.states.data.payload import NotJson, loads
+
+if TYPE_CHECKING:
+    from nightferry.backend.interface import Backend
 
 Env = Annotated[
     str,
@@ -82,6 +83,8 @@ def current_user() -> str:
 
 def parse_input(text: str) -> Any:
     """Return the JSON value of the option ``--input``; raises NightferryError."""
+    from nightferry.states.data.payload import NotJson, loads  # slow to import
+
     try:
         return loads(text)
     except NotJson as error:
