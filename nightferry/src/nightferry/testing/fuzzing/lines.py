@@ -53,7 +53,7 @@ def _find_codes(item: Any) -> Iterator[CodeType]:
             if getattr(value, "__module__", None) == item.__name__ and isinstance(value, FunctionType | type):
                 yield from _find_codes(value)
     elif isinstance(item, type):
-        for value in vars(item).values():
+        for value in list(vars(item).values()):  # pydantic builds a class when its attributes are used
             value = getattr(value, "fget", None) or getattr(value, "__func__", value)
             if isinstance(value, FunctionType) and value.__code__.co_filename == inspect.getsourcefile(item):
                 yield from _find_codes(value)
