@@ -1,6 +1,6 @@
 """Writing of many objects to one folder, with less work per object than ``open_write``.
 
-A file takes five system calls here. Following the path to its folder takes about twenty more for each file, because no
+A file takes six system calls here. Following the path to its folder takes about twenty more for each file, because no
 part of the path may be a symbolic link.
 """
 
