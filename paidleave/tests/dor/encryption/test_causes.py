@@ -403,6 +403,22 @@ def test_status_lines_decide(code: int, lines: str, tag: int, cause: Cause | Non
     assert find_cause(code, [line.split() for line in lines.split("|")], framing) is cause
 
 
+@pytest.mark.parametrize(
+    ("rest", "cause"),
+    [
+        (b"", Cause.SEVERAL_MESSAGES),  # both are in the encrypted data
+        (b"a line of a file\n", Cause.TRAILING_DATA),
+        (packet(1, b"\3" + bytes(20)) + packet(18, b"\1" + bytes(20)), Cause.SEVERAL_MESSAGES),
+    ],
+)
+def test_what_follows_a_message_decides_if_gpg_reports_a_second_one(rest: bytes, cause: Cause) -> None:
+    """gpg sometimes reports a second message for a text, depending on how much it reads at once."""
+    framing = Framing()
+    framing.feed(packet(1, b"\3" + bytes(20)) + packet(18, b"\1" + bytes(20)) + rest)
+    lines = f"{GOOD}|ERROR proc_pkt.plaintext 89|UNEXPECTED 0|FAILURE decrypt 38"
+    assert find_cause(2, [line.split() for line in lines.split("|")], framing) is cause
+
+
 @pytest.mark.parametrize("first", [0, 1, 255])
 def test_a_second_message_without_integrity_protection_may_begin_with_any_byte(first: int) -> None:
     """A packet of type 9 has no version (RFC 4880, section 5.7), so its first byte is encrypted data."""

@@ -201,7 +201,8 @@ def _find_cause_in_errors(status: Status, framing: Framing) -> Cause | None:
     if framing.is_unsupported or errors & _UNSUPPORTED:
         return Cause.UNSUPPORTED
     if ["ERROR", "proc_pkt.plaintext"] in [words[:2] for words in status]:
-        return Cause.SEVERAL_MESSAGES
+        # gpg may also report a second message for text after the message, depending on how it was read.
+        return _find_cause_at_end(framing) if framing.has_trailing_data else Cause.SEVERAL_MESSAGES
     if "GOODMDC" in seen and "PLAINTEXT" not in seen:
         return Cause.UNSUPPORTED
     if "NO_SECKEY" in seen and "DECRYPTION_KEY" not in seen:
