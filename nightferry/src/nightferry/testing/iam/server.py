@@ -139,6 +139,7 @@ class EnforcingServer:
         self._calls: list[dict[str, Any]] = []
         self._tasks: dict[str, dict[str, Any]] = {}
         self._current = threading.local()
+        self._conditional_writes = threading.Lock()
         # moto's extension for the resource of a call. S3, SQS, IAM and STS have their own.
         BaseResponse._determine_resource = lambda _: self._current.resource  # type: ignore[attr-defined]
         check = ActionAuthenticatorMixin._authenticate_and_authorize_action
@@ -172,7 +173,7 @@ class EnforcingServer:
         role = Role.find(request.key) if request else None
         if request is None or role is None:
             self._current.administrator = request is not None and request.key == _ADMINISTRATOR
-            return self._moto(environ, start_response)
+            return self._run_moto(environ, start_response)
         required = needs.find_needs(request, role.account, self._stored(role.account, request.region))
         if not self._check(role, f"{request.service}:{request.operation}", required):
             return _deny(request, start_response)
@@ -182,6 +183,13 @@ class EnforcingServer:
             return _send_json(start_response, response)
         self._current.resource = required[0].resource
         return self._forward(role, request, environ, start_response)
+
+    def _run_moto(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Return moto's response. Unlike on AWS, a check of moto and the write after it are not one step."""
+        if any(name in environ for name in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")):
+            with self._conditional_writes:
+                return list(self._moto(environ, start_response))
+        return self._moto(environ, start_response)
 
     def _stored(self, account: str, region: str) -> StoredInMoto:
         return StoredInMoto(account, region, self._tasks)
@@ -232,7 +240,7 @@ class EnforcingServer:
     ) -> Iterable[bytes]:
         """Return moto's response, or S3's 403 in place of 404 for a caller that may not list the bucket."""
         caught: list[Any] = []
-        response = list(self._moto(environ, lambda *arguments: caught.append(arguments)))
+        response = list(self._run_moto(environ, lambda *arguments: caught.append(arguments)))
         status = caught[0][0]
         if request.service == "s3" and status.startswith("404") and request.parameters["Key"]:
             missing = needs.find_missing_object_needs(request)
