@@ -51,7 +51,6 @@ class Rate(NamedTuple):
 def main(employees: int = 45_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` exports of about ``employees`` employees, fifteen of them at an employer."""
     if not RCLONE.exists():
-        note_version("rclone", MISSING)
         print("rclone is not installed: make bench installs it in .venv-bench. The feed to S3 is not measured.")
         note_version("rclone", MISSING)
         return

@@ -115,25 +115,18 @@ class Files:
     def write(self, location: Path, uri: str, *, single_part: bool = False) -> Iterator[BinaryIO]:
         """Yield a stream for a new file, which gets its name at the end unless the block raises an exception."""
         del single_part  # A file always consists of one part.
-        hidden = make_hidden_name()
         with ExitStack() as opened:
             with translate_errors(uri):
                 folder = opened.enter_context(open_folder(location.parent, create=True))
                 read_status(folder, location)  # refuse a link
-            try:  # Begins before the file is created, because a signal may end the task between any two steps.
-                with translate_errors(uri):
-                    descriptor = create_file(hidden, folder)
+            with create_file(folder, location.name, uri) as descriptor:
                 with os.fdopen(descriptor, "wb") as file:
                     written = opened.enter_context(_duplicate(descriptor))  # a text wrapper may close the stream
                     yield cast(BinaryIO, file)
                 with translate_errors(uri):
                     os.fsync(written)
-                    os.rename(hidden, location.name, src_dir_fd=folder, dst_dir_fd=folder)
-                    synchronize(folder)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(hidden, dir_fd=folder)
-                raise
+            with translate_errors(uri):
+                synchronize(folder)
 
     def copy(self, source: Path, target: Path, uri: str, version: str | None = None) -> None:
         """Copy a file, replacing the target atomically."""
@@ -202,14 +195,23 @@ class Files:
         return self.describe(location, uri) is not None
 
 
-def make_hidden_name() -> str:
-    """Return a new name for an incomplete file."""
-    return f"{HIDDEN_PREFIX}{secrets.token_hex(16)}"
+@contextmanager
+def create_file(folder: int, name: str, uri: str) -> Iterator[int]:
+    """Yield the descriptor of a new file, which the block closes; it gets its name at the end of the block.
 
-
-def create_file(name: str, folder: int) -> int:
-    """Create a file in an open folder, and return its descriptor for writing. Raises OSError."""
-    return os.open(name, _NEW, 0o600, dir_fd=folder)
+    An exception of the block removes the file.
+    """
+    hidden = f"{HIDDEN_PREFIX}{secrets.token_hex(16)}"
+    try:  # Begins before the file is created, because a signal may end the task between any two steps.
+        with translate_errors(uri):
+            descriptor = os.open(hidden, _NEW, 0o600, dir_fd=folder)
+        yield descriptor
+        with translate_errors(uri):
+            os.rename(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(hidden, dir_fd=folder)
+        raise
 
 
 @contextmanager

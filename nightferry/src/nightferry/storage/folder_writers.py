@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from nightferry.storage.files import create_file, make_hidden_name, translate_errors
+from nightferry.storage.files import create_file, translate_errors
 from nightferry.storage.folders import open_folder, read_status
 from nightferry.storage.locations import S3Location, check_name
 from nightferry.storage.s3 import S3
@@ -59,24 +58,16 @@ class FileFolderWriter:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """Write the file ``name``. See :class:`FolderWriter`."""
         check_name(name, self._uri)
-        uri, hidden = f"{self._uri}/{name}", make_hidden_name()
+        uri = f"{self._uri}/{name}"
         with translate_errors(uri):
             read_status(self._descriptor, self._folder / name)  # refuse a link
-        try:  # Begins before the file is created, because a signal may end the task between any two steps.
-            with translate_errors(uri):
-                file = create_file(hidden, self._descriptor)
+        with create_file(self._descriptor, name, uri) as file:
             try:
                 for chunk in chunks:
                     with translate_errors(uri):
                         _write_all(file, chunk)
             finally:
                 os.close(file)
-            with translate_errors(uri):
-                os.rename(hidden, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(hidden, dir_fd=self._descriptor)
-            raise
 
 
 def _write_all(file: int, data: bytes) -> None:
