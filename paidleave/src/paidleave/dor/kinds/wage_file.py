@@ -19,6 +19,8 @@ from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 from paidleave.dor.importing.steps import LATER_IMPORTS, Steps
 from paidleave.dor.kinds.wage_rows import STAGED_WAGES, clean_person_name, write_wages
 
+_MOST_KNOWN_EMPLOYERS = 200_000  # about 70 bytes each
+
 _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer_id").is_null())
 
 
@@ -107,7 +109,12 @@ def _select_staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
 
 
 class _KnownEmployers:
-    """Employers by account key; each key of the file is queried once."""
+    """Employers by account key, which are queried when the file first names them.
+
+    So that the memory does not grow with the file, the employers that were queried first are forgotten above a limit.
+    They are queried again if a later line names them, which is rare, because the lines of an employer are usually near
+    each other.
+    """
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -120,8 +127,10 @@ class _KnownEmployers:
         found = self._known.join(keys, on="account_key", how="semi")
         if found.height < keys.height:
             new = self._select(keys.join(found, on="account_key", how="anti")["account_key"].to_list())
-            self._known = pl.concat([self._known, new])
             found = pl.concat([found, new])
+            if self._known.height + new.height > _MOST_KNOWN_EMPLOYERS:
+                self._known = self._known.tail(_MOST_KNOWN_EMPLOYERS // 2)
+            self._known = pl.concat([self._known, new])
         return records.join(found, on="account_key", how="left", maintain_order="left")
 
     def _select(self, account_keys: list[str]) -> pl.DataFrame:
