@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
@@ -49,6 +51,26 @@ def server(path: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
+
+
+def read_processor_time(server: Postgres, conninfo: str) -> float:
+    """Return the seconds of processor time of all ended processes of the server, among them those of its clients.
+
+    It first waits for the end of the clients of the database of ``conninfo``.
+    """
+    postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+    client = f" {conninfo_to_dict(conninfo)['dbname']} [local] "
+    while any(client in " ".join(_read_command(child)) for child in postmaster.children()):
+        time.sleep(0.005)
+    times = postmaster.cpu_times()
+    return float(times.children_user + times.children_system)
+
+
+def _read_command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended
+        return []
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 A database gets the first files and the files of three days, each of which has a tenth of the lines. This is repeated
 with ``factor`` times as many lines. The time per line excludes that of a job that finds no file, which is the same for
-any number of lines. Otherwise a slower start would improve the figure.
+any number of lines. Otherwise a slower start would improve the figure. The processor time per line, with that of the
+database, is measured in the same way. It shows whether the work grows, or the wait for the disk: the log of a large
+update fills ``max_wal_size``, which causes a checkpoint.
 
 ``python -m benchmarks.dor_growth 1000000 10`` has ten times as many lines, which takes about ten minutes.
 ``python -m benchmarks.dor_growth 20000`` is a quick check.
@@ -20,6 +22,7 @@ from pathlib import Path
 from benchmarks import database
 from benchmarks.dor_files import EMPLOYERS, WAGES, create_database, make_population, run_import, settle
 from benchmarks.judge import Limit, judge
+from benchmarks.processes import Measurement
 from nightferry.local.services.postgres import Postgres
 from paidleave.dor import encryption
 from paidleave.dor.files.formats import WAGE_B
@@ -38,6 +41,7 @@ class Size:
 
     wages: int
     seconds_per_line: float
+    processor_per_line: float
     memory: float
 
 
@@ -50,6 +54,12 @@ def main(lines: int = 500_000, factor: int = 3) -> None:
         Limit(
             f"daily update per line, {more.wages / fewer.wages:.1f} times as many wages",
             more.seconds_per_line / fewer.seconds_per_line,
+            GROWTH_LIMIT,
+            "times",
+        ),
+        Limit(
+            "its processor time per line, with the database's",
+            more.processor_per_line / fewer.processor_per_line,
             GROWTH_LIMIT,
             "times",
         ),
@@ -67,22 +77,32 @@ def _measure(server: Postgres, folder: Path, lines: int) -> Size:
         _write(folder / WAGES, key.public, write_wage_file, population)
         first = run_import(conninfo, folder, key.private, EMPLOYERS, WAGES)
         print(f"{wages:,} B lines: {wages / first.seconds:,.0f} lines/s first, {first.memory:.0f} MB", flush=True)
-        starts, per_line, memories = [], [], [first.memory]
+        starts, per_line, processor_per_line, memories = [], [], [], [first.memory]
+
+        def run(*names: str) -> tuple[Measurement, float]:
+            """Return the measurement of an import, and its processor time with that of the database."""
+            before = database.read_processor_time(server, conninfo)
+            job = run_import(conninfo, folder, key.private, *names)
+            return job, job.processor + database.read_processor_time(server, conninfo) - before
+
         for day in range(1, DAYS + 1):
             name = WAGES.replace("20200519", f"202005{19 + day}")
             later = replace(population, update=True, day=day)
             updated = _write(folder / name, key.public, write_wage_file, later).good[WAGE_B.name]
             settle(conninfo)
-            starts.append(run_import(conninfo, folder, key.private).seconds)
-            update = run_import(conninfo, folder, key.private, name)
-            per_line.append((update.seconds - starts[-1]) / updated)
+            start, processor_of_start = run()
+            update, processor = run(name)
+            starts.append(start.seconds)
+            per_line.append((update.seconds - start.seconds) / updated)
+            processor_per_line.append((processor - processor_of_start) / updated)
             memories.append(update.memory)
-    median, start = statistics.median(per_line), statistics.median(starts)
+    median, processor = statistics.median(per_line), statistics.median(processor_per_line)
     print(
-        f"{wages:,} wages: {1 / median:,.0f} lines/s of a day's update after the start of {start:.2f} s, "
-        f"median of {DAYS}, {max(memories):.0f} MB"
+        f"{wages:,} wages: {1 / median:,.0f} lines/s of a day's update after the start of "
+        f"{statistics.median(starts):.2f} s, {processor * 1e6:.1f} µs of processor time per line, medians of {DAYS}, "
+        f"{max(memories):.0f} MB"
     )
-    return Size(wages, median, max(memories))
+    return Size(wages, median, processor, max(memories))
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""Run a process, and measure its duration and its peak memory."""
+"""Run a process, and measure its duration, its processor time and its peak memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import os, subprocess, sys, time
 started = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(process.pid, 0)
-print(time.perf_counter() - started, usage.ru_maxrss)
+print(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -28,9 +28,10 @@ def exit_on_sigterm() -> None:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The duration of a process in seconds, and its peak memory in MB."""
+    """The duration of a process and its processor time with that of its children, in seconds; its peak memory in MB."""
 
     seconds: float
+    processor: float
     memory: float
 
 
@@ -42,5 +43,5 @@ def measure(command: Sequence[str | Path], environment: Mapping[str, str], folde
     if launched.returncode != 0:
         sys.stderr.write(launched.stderr)
         launched.check_returncode()
-    seconds, kilobytes = launched.stdout.split()
-    return Measurement(float(seconds), int(kilobytes) / 1024)
+    seconds, processor, kilobytes = launched.stdout.split()
+    return Measurement(float(seconds), float(processor), int(kilobytes) / 1024)
