@@ -22,9 +22,9 @@ _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a plain terminal, without the developer's own settings."""
+    """Return the environment of a plain terminal, without the developer's own settings, and without a cache."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTFERRY_", "FORCE_", "NO_"))}
-    return kept | {"COLUMNS": "120", "TERM": "xterm-256color"}
+    return kept | {"COLUMNS": "120", "TERM": "xterm-256color", "XDG_CACHE_HOME": os.devnull}
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -14,16 +14,23 @@ from importlib import import_module
 
 def main() -> None:
     """Run the console script ``nightferry``."""
-    is_help = sys.argv[1:] in (["--help"], ["-h"], [])
-    _run("nightferry.cli.help_page" if is_help else "nightferry.cli.app")
+    arguments = sys.argv[1:]
+    if "_NIGHTFERRY_COMPLETE" in os.environ:
+        run_command("nightferry.cli.quick_completion")
+    elif arguments in (["--help"], ["-h"], []):
+        run_command("nightferry.cli.help_page")
+    elif arguments in (["tasks"], ["tasks", "--json"]):
+        run_command("nightferry.cli.task_list")
+    else:
+        run_command("nightferry.cli.app")
 
 
 def run_ecs_task() -> None:
     """Run the console script ``run-ecs-task``."""
-    _run("nightferry.cli.run.run_ecs_task")
+    run_command("nightferry.cli.run.run_ecs_task")
 
 
-def _run(module: str) -> None:
+def run_command(module: str) -> None:
     """Import a command and run it. During the import, which takes tenths of a second, Ctrl-C ends the process."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # otherwise the caller ignores Ctrl-C, for example with nohup

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
+from nightferry.cli import run_command
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.streams import echo_styled, writes_utf_8
 from nightferry.cli.verbs import SUMMARY, VERBS
@@ -40,9 +41,7 @@ def main() -> None:
     if _has_usual_look():
         run_script("nightferry", _print)
     else:
-        from nightferry.cli import app  # slow to import
-
-        app.main()
+        run_command("nightferry.cli.app")
 
 
 def _has_usual_look() -> bool:

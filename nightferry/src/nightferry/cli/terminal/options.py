@@ -38,6 +38,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "COLUMNS": "The width of tables and help texts in characters.",
         "NO_COLOR": "If it is set, the output has no colors.",
         "TERM": "The kind of terminal. If it is dumb, the output has no colors.",
+        "XDG_CACHE_HOME": "The folder that contains the cache of the list of tasks in nightferry. Default: ~/.cache.",
         "XDG_STATE_HOME": "The folder that contains the databases of this machine in nightferry, unless root runs the "
         "engine. Default: ~/.local/state.",
     }

@@ -7,6 +7,7 @@ rejects any other way of writing to standard output or standard error in the pac
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -36,6 +37,13 @@ def echo_styled(text: str) -> None:
     sys.stdout.flush()
 
 
+def echo_copy(text: str) -> None:
+    """Print what another process has printed through this module (:func:`copy_streams`)."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
 def writes_utf_8() -> bool:
     """Return True if standard output is open and encodes its text in UTF-8."""
     return sys.stdout is not None and sys.stdout.encoding.lower() == "utf-8"
@@ -60,12 +68,16 @@ class GuardedStream:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
+        self.copy: list[str] | None = None
 
     def write(self, text: str) -> int:
         """Write the printable form of a text."""
         pieces = _OWN_SEQUENCE.split(text)  # each second one is such a sequence
         pieces[::2] = map(make_printable, pieces[::2])
-        return self.stream.write("".join(pieces))
+        shown = "".join(pieces)
+        if self.copy is not None:
+            self.copy.append(shown)
+        return self.stream.write(shown)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
@@ -82,3 +94,27 @@ def guard_streams() -> None:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, GuardedStream):
             setattr(sys, name, GuardedStream(stream))
+
+
+def copy_streams() -> tuple[list[str], list[str]]:
+    """Guard the streams. Return lists that get a copy of each text for standard output and for standard error."""
+    guard_streams()
+    copies: tuple[list[str], list[str]] = ([], [])
+    for stream, copy in zip((sys.stdout, sys.stderr), copies, strict=True):
+        if isinstance(stream, GuardedStream):
+            stream.copy = copy
+    return copies
+
+
+def describe_streams() -> str:
+    """Return what the form of the output depends on, apart from environment variables."""
+    out = sys.stdout
+    look = None if out is None else (out.isatty(), out.encoding, out.errors)
+    return repr((look, [_find_columns(descriptor) for descriptor in (0, 1, 2)]))
+
+
+def _find_columns(descriptor: int) -> int | None:
+    try:
+        return os.get_terminal_size(descriptor).columns
+    except OSError:
+        return None
