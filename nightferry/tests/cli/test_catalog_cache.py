@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.cli.task_list import main
-from nightferry.cli.terminal.catalog_cache import Entry, Recording
+from nightferry.cli.terminal.catalog_cache import Entry, Recording, describe
 from nightferry.clock import SystemClock, use_clock
 from nightferry.testing import forked
 from tests.accounts import give_away
@@ -348,14 +348,14 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_damaged_or_hostile_file_is_not_used(entry: Entry, kind: str) -> None:
-    entry.write(["?/"], "text")
+    entry.write({"?/": describe("?/")}, "text")
     assert entry.read() == "text"
     HOSTILE[kind](Path(entry.file))
     assert entry.read() is None
 
 
 def test_a_file_of_another_account_is_not_used(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry.write(["?/"], "text")
+    entry.write({"?/": describe("?/")}, "text")
     give_away(Path(entry.file), monkeypatch)
     assert entry.read() is None
 
@@ -373,7 +373,7 @@ def test_nothing_is_written_to_a_folder_that_others_control(entry: Entry, kind: 
     folder = Path(entry.file).parent
     folder.parent.mkdir()
     FOLDERS[kind](folder)
-    entry.write([], "text")
+    entry.write({}, "text")
     assert entry.read() is None
 
 
@@ -397,7 +397,7 @@ def test_a_full_disk_leaves_no_file(entry: Entry) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
-        entry.write([], "text")
+        entry.write({}, "text")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(Path(entry.file).parent.iterdir()) == []
@@ -409,7 +409,7 @@ def test_concurrent_writers_leave_complete_files(entry: Entry) -> None:
 
     def write(text: str) -> None:
         for _ in range(5):
-            entry.write(["?/"], text)
+            entry.write({"?/": describe("?/")}, text)
             found.add(entry.read())
 
     threads = [threading.Thread(target=write, args=(text,)) for text in texts]
@@ -427,5 +427,5 @@ def test_the_oldest_files_are_removed(entry: Entry) -> None:
     for age in range(100):
         (folder / f"{age}").touch()
         os.utime(folder / f"{age}", (-age, -age))
-    entry.write([], "text")
+    entry.write({}, "text")
     assert {file.name for file in folder.iterdir()} == {Path(entry.file).name, *map(str, range(63))}

@@ -7,8 +7,8 @@ environment variables. The file has every path that the evaluation opened, liste
 status of these paths and of the text. A text is therefore used only if an evaluation would read the same again.
 
 Nothing is kept after an error, after a message on standard error, and if the evaluation did anything whose result these
-paths do not describe, such as starting a process or opening a connection. The clock and random numbers cannot be
-noticed: a catalog must not depend on them.
+paths do not describe, such as starting a process or opening a connection. The clock, random numbers and
+``os.DirEntry.stat`` are not noticed: a catalog must not depend on them.
 
 Reading imports only small modules of the standard library, because it has to be faster than the evaluation.
 """
@@ -19,7 +19,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -82,10 +82,13 @@ class Entry:
             *dependencies, text = rest.split("\0", int(number))
         except (OSError, ValueError):
             return None
-        return text if seal == _seal(dependencies, text) else None
+        return text if seal == _seal({one: describe(one) for one in dependencies}, text) else None
 
-    def write(self, dependencies: list[str], text: str) -> None:
-        """Replace the file. Without the right or the space for it, nothing is kept."""
+    def write(self, dependencies: Mapping[str, str], text: str) -> None:
+        """Replace the file. Without the right or the space for it, nothing is kept.
+
+        ``dependencies`` has the status of each path at the evaluation.
+        """
         if not os.path.isabs(self.file):  # an account without a home folder
             return
         from contextlib import suppress
@@ -164,9 +167,8 @@ class Recording:
         if not self._is_complete or self._errors or request != self._entry.request:
             return
         self._note_modules()
-        dependencies = sorted(self._seen)
-        if self._is_complete and all(map(self._is_settled, dependencies)):
-            self._entry.write(dependencies, text)
+        if self._is_complete and all(map(self._is_settled, self._seen)):
+            self._entry.write(self._seen, text)
 
     def _observe(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note the path of an event of Python. Any other event with a result of its own ends the recording."""
@@ -217,7 +219,7 @@ class Recording:
         try:
             dependency = kind + os.path.join(os.getcwd(), os.fsdecode(path))
             if dependency not in self._seen:
-                self._seen[dependency] = _describe(dependency)
+                self._seen[dependency] = describe(dependency)
         except (OSError, TypeError, ValueError):  # for example, a path with a null character
             self._is_complete = False
 
@@ -255,7 +257,7 @@ class Recording:
         It has the status that it had before it was read, and was not changed so recently that a further change could
         have the same time. A compiled module is exempt, because Python compares it with its source.
         """
-        if self._seen[dependency] != _describe(dependency):
+        if self._seen[dependency] != describe(dependency):
             return False
         path = dependency[1:]
         try:
@@ -284,15 +286,12 @@ _HARMLESS = frozenset(
 """Events of Python after which a recording is still complete."""
 
 
-def _seal(dependencies: Iterable[str], text: str) -> str:
-    """Return the digest of the present status of the dependencies and of the text."""
-    parts = [text]
-    for dependency in dependencies:
-        parts += dependency, _describe(dependency)
-    return sha256("\0".join(parts).encode()).hexdigest()
+def _seal(dependencies: Mapping[str, str], text: str) -> str:
+    """Return the digest of the dependencies, their status and the text."""
+    return sha256("\0".join((*dependencies, *dependencies.values(), text)).encode()).hexdigest()
 
 
-def _describe(dependency: str) -> str:
+def describe(dependency: str) -> str:
     """Return what distinguishes the content of a path that was read, or the kind of one that was looked up.
 
     The change time cannot be set, in contrast to the modification time. A folder that was only looked up, such as one
