@@ -382,7 +382,7 @@ def test_nothing_is_written_to_a_folder_that_others_control(entry: Entry, kind: 
     [
         {"XDG_CACHE_HOME": os.devnull},
         {"HOME": "/proc", "XDG_CACHE_HOME": ""},
-        {"HOME": "", "XDG_CACHE_HOME": "relative"},
+        {"HOME": "/proc", "XDG_CACHE_HOME": "relative"},
     ],
 )
 def test_a_list_is_printed_without_a_folder_for_it(root: Path, variables: dict[str, str]) -> None:
