@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import py_compile
 import resource
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -204,6 +206,30 @@ def test_a_folder_that_becomes_a_package_is_noticed(root: Path) -> None:
     assert list_tasks(root).stderr == KEPT
     (root / "src" / "shop_words" / "__init__.py").write_text('WORD = "package"\n')
     assert "package data" in list_tasks(root).stdout
+
+
+def compile_module(file: Path, text: str) -> None:
+    """Write a compiled module without its source."""
+    source = file.with_suffix(".py")
+    source.write_text(text)
+    py_compile.compile(str(source), str(file))
+    source.unlink()
+
+
+def zip_module(file: Path, text: str) -> None:
+    with ZipFile(file, "w") as archive:
+        archive.writestr("other_words.py", text)
+
+
+@pytest.mark.parametrize(("name", "write"), [("other_words.pyc", compile_module), ("words.zip", zip_module)])
+def test_a_module_in_another_form_is_noticed(tmp_path: Path, name: str, write: Callable[[Path, str], None]) -> None:
+    line = 'import sys; sys.path.append(str(Path(__file__).parents[1] / "words.zip")); import other_words as shop_words'
+    root = write_project(tmp_path / "shop", line)
+    for word in ("one", "three"):
+        write(root / name, f"WORD = {word!r}\n")
+        listed = [list_tasks(root) for _ in range(2)]
+        assert [run.stderr for run in listed] == [EVALUATED, KEPT]
+        assert all(f"{word} data" in run.stdout for run in listed)
 
 
 def test_a_project_file_below_the_known_one_is_noticed(root: Path) -> None:

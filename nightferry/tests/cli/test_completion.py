@@ -95,3 +95,9 @@ def test_each_verb_whose_first_argument_is_a_name_is_completed_from_the_cache(ke
         if offered:
             kinds[verb.name] = found[offered[0]]
     assert kinds == quick_completion.KINDS
+
+
+def test_an_empty_request_is_not_a_completion(kept: Path) -> None:
+    variables = make_environment(kept, _NIGHTFERRY_COMPLETE="")
+    assert run(make_command("tasks"), kept, variables).stdout.startswith("load\t")
+    assert run(make_command("tasks"), kept, variables).stderr == KEPT

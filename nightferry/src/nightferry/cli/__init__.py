@@ -15,7 +15,7 @@ from importlib import import_module
 def main() -> None:
     """Run the console script ``nightferry``."""
     arguments = sys.argv[1:]
-    if "_NIGHTFERRY_COMPLETE" in os.environ:
+    if os.environ.get("_NIGHTFERRY_COMPLETE"):  # PowerShell leaves it empty
         run_command("nightferry.cli.quick_completion")
     elif arguments in (["--help"], ["-h"], []):
         run_command("nightferry.cli.help_page")
