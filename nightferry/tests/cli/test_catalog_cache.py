@@ -131,7 +131,7 @@ def test_a_closed_pipe_ends_a_kept_list_like_an_evaluated_one(root: Path) -> Non
         ) as process:
             os.close(write)
             ends.append((process.stderr.read(), process.wait()))
-    assert ends == [(EVALUATED, 1), ("", 1)]
+    assert ends == [(EVALUATED, 141), (KEPT, 141)]
 
 
 def test_ctrl_c_ends_a_kept_list_without_a_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -77,3 +79,30 @@ nightferry.cli.import_module = lambda name: restored
 nightferry.cli.main()
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["nightferry --help", "nightferry --version", "nightferry run --help", "run-ecs-task --help"]
+)
+def test_a_reader_that_closes_the_pipe_gives_the_documented_code(command: str) -> None:
+    """Typer and rich would exit with 1, and Python with 120 and a message about what is buffered."""
+    program, *arguments = command.split()
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_connection_that_the_other_side_closed_is_not_a_closed_pipe() -> None:
+    def send() -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        run_script("nightferry", send)

@@ -5,13 +5,12 @@ Otherwise the verb prints the list, and the cache gets a copy. Any other argumen
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
 from nightferry.cli import run_command
 from nightferry.cli.terminal.catalog_cache import Entry, Recording
-from nightferry.cli.terminal.streams import describe_streams, echo_copy
+from nightferry.cli.terminal.streams import PipeClosed, describe_streams, echo_copy
 
 
 def main() -> None:
@@ -21,9 +20,7 @@ def main() -> None:
         if (kept := entry.read()) is not None:
             echo_copy(kept)
             return
-    except BrokenPipeError:
-        os._exit(_BROKEN_PIPE)  # an ordinary end would try again to write what the pipe has not taken
-    except (KeyboardInterrupt, OSError) as error:
+    except (KeyboardInterrupt, OSError, PipeClosed) as error:
         _end_like_a_verb(error)
     with Recording(entry) as recording:
         try:
@@ -42,6 +39,3 @@ def _end_like_a_verb(error: BaseException) -> NoReturn:
 
     run_script("nightferry", fail)
     raise error
-
-
-_BROKEN_PIPE = 1  # the exit code of Typer, which the verb has

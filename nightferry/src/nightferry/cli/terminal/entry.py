@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
-from nightferry.cli.terminal.streams import echo, guard_streams
+from nightferry.cli.terminal.streams import PipeClosed, discard_output, echo, guard_streams
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 from nightferry.printable import make_one_line
@@ -36,8 +36,8 @@ def run_script(name: str, script: Callable[[], object]) -> None:
     except NightferryError as error:
         echo(f"{name}: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
-        sys.stderr.close()
+    except PipeClosed:
+        discard_output()
         sys.exit(ExitCode.BROKEN_PIPE)
     except OSError as error:
         if error.errno not in _REPAIRABLE:

@@ -40,8 +40,7 @@ def echo_styled(text: str) -> None:
 def echo_copy(text: str) -> None:
     """Print what another process has printed through this module (:func:`copy_streams`)."""
     if sys.stdout is not None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _write_exactly(sys.stdout, text)
 
 
 def writes_utf_8() -> bool:
@@ -55,9 +54,22 @@ def echo_data(text: str) -> None:
     if stream.isatty():
         echo_block(text, nl=False)
     else:
-        exact: TextIO = stream.stream if isinstance(stream, GuardedStream) else stream
-        exact.write(text)
-        exact.flush()
+        _write_exactly(stream.stream if isinstance(stream, GuardedStream) else stream, text)
+
+
+def _write_exactly(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+class PipeClosed(Exception):
+    """The reader of a standard stream, such as ``head``, has closed the pipe.
+
+    It is not a BrokenPipeError, after which Typer and rich would end the process with exit code 1.
+    """
 
 
 class GuardedStream:
@@ -71,13 +83,23 @@ class GuardedStream:
         self.copy: list[str] | None = None
 
     def write(self, text: str) -> int:
-        """Write the printable form of a text."""
+        """Write the printable form of a text. Raises PipeClosed."""
         pieces = _OWN_SEQUENCE.split(text)  # each second one is such a sequence
         pieces[::2] = map(make_printable, pieces[::2])
         shown = "".join(pieces)
         if self.copy is not None:
             self.copy.append(shown)
-        return self.stream.write(shown)
+        try:
+            return self.stream.write(shown)
+        except BrokenPipeError:
+            raise PipeClosed from None
+
+    def flush(self) -> None:
+        """Write what is buffered. Raises PipeClosed."""
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            raise PipeClosed from None
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
@@ -94,6 +116,16 @@ def guard_streams() -> None:
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, GuardedStream):
             setattr(sys, name, GuardedStream(stream))
+
+
+def discard_output() -> None:
+    """Discard what is still buffered for a closed pipe, whose error at Python's end would change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except PipeClosed:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def copy_streams() -> tuple[list[str], list[str]]:
