@@ -5,13 +5,15 @@
 
 Element names, order, enumeration IDs and the null date are those of the vendor's interface. Elements follow the order
 of the tables in ``party_fields``, so that equal employers result in equal bytes.
+
+The XML is formatted as text. A tree of lxml with the 125 values of a party takes five times as long, a tenth of the
+loader's time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from lxml import etree
+from xml.sax.saxutils import escape
 
 from paidleave.fineos.client.messages import (
     NAMESPACE,
@@ -53,21 +55,13 @@ def build_party(party: Party) -> bytes:
     }
     fields = dict(party.preserved) | names | {"CustomerNo": party.employer_id, "CorporateTaxNumber": party.fein}
 
-    root, data = _start_update_request(UPDATE_OR_CREATE_PARTY)
-    integration = _add(data, "PartyIntegrationDTO")
-    _add_all(integration, INTEGRATION, {})
-    organization = _add(_add(integration, "organisation"), "OCOrganisation")
-    _add_all(organization, PARTY, fields)
-    _add_contacts(organization)
-    _add_all(organization, ORGANIZATION, fields)
-    record = _add(_add(organization, "names"), "OCOrganisationName")
-    _add_all(record, RECORD, {})
-    _add_all(record, NAME, names)
-    default = _add(_add(record, "organisationWithDefault"), "OCOrganisation")
-    _add_all(default, RECORD, {})
-    _add_all(default, PARTY, fields)
-    _add_all(default, ORGANIZATION, fields)
-    return _serialize(root)
+    first, second, record = _format_all(PARTY, fields), _format_all(ORGANIZATION, fields), _format_all(RECORD, {})
+    default = _wrap("organisationWithDefault/OCOrganisation", record + first + second)
+    name_record = _wrap("names/OCOrganisationName", record + _format_all(NAME, names) + default)
+    organization = _wrap("organisation/OCOrganisation", first + _CONTACTS + second + name_record)
+    return _build_request(
+        UPDATE_OR_CREATE_PARTY, _wrap("PartyIntegrationDTO", _format_all(INTEGRATION, {}) + organization)
+    )
 
 
 def build_service_agreement(customer_number: int, agreement: ServiceAgreement) -> bytes:
@@ -80,60 +74,67 @@ def build_service_agreement(customer_number: int, agreement: ServiceAgreement) -
         "StartDate": agreement.start_date.isoformat() if agreement.start_date else None,
         "EndDate": agreement.end_date.isoformat() if agreement.end_date else None,
     }
-    root, data = _start_update_request(SERVICE_AGREEMENT)
-    additional = _add(data, "additional-data-set")
-    for name, value in values.items():
-        if value is not None:
-            entry = _add(additional, "additional-data")
-            _add(entry, "name").text = name
-            _add(entry, "value").text = value
-    return _serialize(root)
+    entries = (
+        _wrap("additional-data", _format("name", name) + _format("value", value))
+        for name, value in values.items()
+        if value is not None
+    )
+    return _build_request(SERVICE_AGREEMENT, _wrap("additional-data-set", "".join(entries)))
 
 
-def _start_update_request(call: str) -> tuple[etree._Element, etree._Element]:
-    root = etree.Element(f"{{{NAMESPACE}{call}}}WSUpdateRequest", nsmap={"p": NAMESPACE + call, "xsi": XSI})
-    root.set(f"{{{XSI}}}schemaLocation", f"{NAMESPACE}{call} {_SCHEMA_FILES[call]}")
-    _add(root, "config-name").text = call
-    return root, _add(root, "update-data")
+def _build_request(call: str, data: str) -> bytes:
+    namespace = NAMESPACE + call
+    return (
+        "<?xml version='1.0' encoding='UTF-8'?>\n"
+        f'<p:WSUpdateRequest xmlns:p="{namespace}" xmlns:xsi="{XSI}" '
+        f'xsi:schemaLocation="{namespace} {_SCHEMA_FILES[call]}">'
+        f"<config-name>{call}</config-name><update-data>{data}</update-data></p:WSUpdateRequest>"
+    ).encode()
 
 
-def _add(parent: etree._Element, name: str) -> etree._Element:
-    return etree.SubElement(parent, name)
+def _format_all(defaults: Mapping[str, Value], values: Mapping[str, Value]) -> str:
+    """Return one element for each of ``defaults``, in order, with the value from ``values`` or else the default."""
+    return "".join(
+        _format(name, default if (value := values.get(name)) is None else value) for name, default in defaults.items()
+    )
 
 
-def _add_all(parent: etree._Element, defaults: Mapping[str, Value], values: Mapping[str, Value]) -> None:
-    """Add one element for each of ``defaults``, in order, with the value from ``values`` or else the default."""
-    for name, default in defaults.items():
-        value = values.get(name)
-        _set_value(_add(parent, name), default if value is None else value)
-
-
-def _set_value(element: etree._Element, value: Value) -> None:
+def _format(name: str, value: Value) -> str:
     match value:
         case None:
-            pass
-        case Nil():
-            element.set(f"{{{XSI}}}nil", "true")
+            return f"<{name}/>"
+        case str():
+            return f"<{name}>{_escape(value)}</{name}>"
         case bool():
-            element.text = "true" if value else "false"
-        case int() | str():
-            element.text = str(value)
+            return f"<{name}>{'true' if value else 'false'}</{name}>"
+        case int():
+            return f"<{name}>{value}</{name}>"
         case Enumeration(instance, domain, full_id):
-            triple = _add(element, "InstanceDomainAndFullId")
-            _add(triple, "InstanceName").text = instance
-            _add(triple, "DomainName").text = domain
-            _add(triple, "FullId").text = str(full_id)
+            return (
+                f"<{name}><InstanceDomainAndFullId><InstanceName>{_escape(instance)}</InstanceName>"
+                f"<DomainName>{_escape(domain)}</DomainName><FullId>{full_id}</FullId></InstanceDomainAndFullId></{name}>"
+            )
+        case Nil():
+            return f'<{name} xsi:nil="true"/>'
 
 
-def _add_contacts(organization: etree._Element) -> None:
-    """Add the elements between the two halves of the outer party: empty contacts and one empty alias."""
-    _add(organization, "personalContactMediums")
-    _add(organization, "partyContactPreferences")
-    alias = _add(_add(organization, "partyAliases"), "OCPartyAlias")
-    _set_value(_add(alias, "Type"), Enumeration("Unknown", "Party Alias Type", 8928000))
-    _add(alias, "Value")
-    _add(organization, "pointsOfContact")
+def _wrap(path: str, content: str) -> str:
+    """Return ``content`` in the elements of ``path``, which are separated by slashes."""
+    for name in reversed(path.split("/")):
+        content = f"<{name}>{content}</{name}>"
+    return content
 
 
-def _serialize(root: etree._Element) -> bytes:
-    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+def _escape(text: str) -> str:
+    return escape(text, {"\r": "&#13;"})  # A parser replaces a bare carriage return by a line feed.
+
+
+_CONTACTS = (
+    "<personalContactMediums/><partyContactPreferences/>"
+    + _wrap(
+        "partyAliases/OCPartyAlias",
+        _format("Type", Enumeration("Unknown", "Party Alias Type", 8928000)) + _format("Value", None),
+    )
+    + "<pointsOfContact/>"
+)
+"""The elements between the two halves of the outer party: empty contacts and one empty alias."""
