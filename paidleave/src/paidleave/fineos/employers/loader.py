@@ -5,7 +5,7 @@
     source.claim → ready → workers (several per concurrent call) → outbox → source.save
 
 A worker makes the calls for one employer. A commit can take longer than a call, so while one worker waits for it,
-others use the connections. One commit stores all outcomes in the outbox, at most fifty times per second, to save round
+others use the connections. One commit stores all outcomes in the outbox, at most twenty times per second, to save round
 trips. A worker continues only after its employer's customer number is stored.
 """
 
@@ -34,10 +34,10 @@ from paidleave.fineos.client.service_agreements import (
 from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, NumberAssigned, Outcome
 
 _WORKERS_PER_CALL = 4
-_COMMIT_PAUSE_SECONDS = 0.02
+_COMMIT_PAUSE_SECONDS = 0.05
 """The pause after a commit, in which outcomes for the next one arrive.
 
-A commit costs about the same for one outcome as for ten. The workers are so many that they need not wait for it.
+A commit costs about the same for one outcome as for ten. There are enough workers to use all connections meanwhile.
 """
 _POLL_SECONDS = 0.25  # between checks for employers that other loaders still claim
 _Result = TypeVar("_Result")
