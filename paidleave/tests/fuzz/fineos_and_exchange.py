@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from nightferry.testing.fuzzing import NOTHING, Parser, from_json, from_text
 from paidleave import csv_lines
 from paidleave.exchange import cps_errors, extract_file, file_names, selection, warehouse
@@ -44,8 +42,8 @@ def _decompress(encoding: str) -> Callable[[bytes], Any]:
 
 
 def _read_headers(text: str) -> Any:
-    value, _, date = text.encode("utf-8", "surrogateescape").partition(b"\n")
-    return client._parse_retry_after(httpx.Headers([(b"Retry-After", value), (b"Date", date)]))
+    value, _, date = text.partition("\n")
+    return client._parse_retry_after({"Retry-After": value, "Date": date})
 
 
 def _stream(data: bytes) -> TextStream:

@@ -6,20 +6,27 @@ import asyncio
 import gzip
 import logging
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from paidleave.fineos.client.client import FineosClient
-from paidleave.fineos.client.connections import MAX_RESPONSE_BYTES
+from paidleave.fineos.client.connections import MAX_RESPONSE_BYTES, Connections, HttpRequest
 from paidleave.fineos.client.errors import (
     FineosAuthenticationFailed,
     FineosInvalidResponse,
@@ -90,6 +97,13 @@ def test_a_persistent_fault_fails_after_the_last_attempt(simulator: Any, client_
     with pytest.raises(FineosUnavailable):
         call_fineos(client_settings(fineos_client_attempts=3), lambda fineos: fineos.create_or_update_party(PARTY))
     assert simulator.state()["calls"] == {"UpdateOrCreateParty": {fault: 3}}
+
+
+def test_a_lost_connection_of_a_read_is_one_attempt(simulator: Any, client_settings: Any) -> None:
+    simulator.faults(drop_before=1)
+    with pytest.raises(FineosUnavailable):
+        call_fineos(client_settings(fineos_client_attempts=3), lambda fineos: fineos.read_employer(FEIN))
+    assert simulator.state()["calls"] == {"ReadEmployer": {"drop_before": 3}}
 
 
 @pytest.mark.parametrize(
@@ -262,6 +276,81 @@ def test_an_invalid_server_results_in_a_clear_error(
             call_fineos(settings, lambda fineos: fineos.authenticate())
 
 
+@contextmanager
+def serve_unfinished_response(start: bytes) -> Iterator[int]:
+    """Run a server that accepts a connection, sends ``start`` and then nothing, and yield its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        accepted: list[socket.socket] = []
+
+        def run() -> None:
+            accepted.append(server.accept()[0])
+            accepted[0].sendall(start)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            thread.join()
+            for connection in accepted:
+                connection.close()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\na",
+        b"HTTP/1.1 200 OK\r\n\r\na",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na",
+    ],
+    ids=["nothing", "interim", "headers", "body", "body without length", "chunk"],
+)
+def test_an_unfinished_response_fails_at_the_timeout(client_settings: Any, start: bytes) -> None:
+    started = time.monotonic()
+    with serve_unfinished_response(start) as port:
+        settings = client_settings(
+            fineos_client_wscomposer_api_url=f"http://127.0.0.1:{port}/",
+            fineos_client_attempts=1,
+            fineos_client_connect_timeout=0.5,
+            fineos_client_read_timeout=0.2,
+        )
+        with pytest.raises(FineosUnavailable, match="ReadTimeout"):
+            call_fineos(settings, lambda fineos: fineos.create_or_update_party(PARTY))
+    assert time.monotonic() - started < 10
+
+
+def test_a_response_that_never_ends_fails_at_the_sum_of_the_timeouts(client_settings: Any) -> None:
+    """Each byte arrives within the read timeout."""
+
+    async def respond(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        ended.set()
+
+    async def run() -> None:
+        async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+            connections = Connections(1)
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            with pytest.raises(FineosUnavailable, match="ReadTimeout"):
+                await connections.exchange("call", HttpRequest("GET", url, {}, None, 0.3, 0.5))
+            await connections.close()
+            await ended.wait()
+
+    ended = asyncio.Event()
+    started = time.monotonic()
+    asyncio.run(run())
+    assert 0.7 < time.monotonic() - started < 10
+
+
 TOKEN = b'{"access_token": "abc", "token_type": "Bearer", "expires_in": 3600}'
 
 
@@ -317,6 +406,84 @@ def test_a_response_that_is_compressed_repeatedly_is_not_decompressed(client_set
         settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
         with pytest.raises(FineosInvalidResponse, match="content encoding that was not requested"):
             call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+def test_two_encodings_in_two_headers_are_not_decompressed(client_settings: Any) -> None:
+    response = format_response(gzip.compress(TOKEN), "Content-Encoding: gzip", "Content-Encoding: gzip")
+    for port in serve_fixed_response(response):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        with pytest.raises(FineosInvalidResponse, match="content encoding that was not requested"):
+            call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+def test_cookies_are_not_sent_back(client_settings: Any) -> None:
+    async def work(fineos: FineosClient) -> None:
+        await fineos._token._fetch()
+        await fineos._token._fetch()
+
+    requests: list[bytes] = []
+    for port in serve_fixed_response(format_response(TOKEN, "Set-Cookie: session=1; Path=/"), requests):
+        call_fineos(client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token"), work)
+    assert len(requests) == 2
+    assert not any(b"\r\ncookie:" in request.lower() for request in requests)
+
+
+def test_environment_variables_add_no_proxy(
+    simulator: Any, client_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert call_fineos(client_settings(), lambda fineos: fineos.read_employer(FEIN)) == []
+
+
+def test_environment_variables_add_no_certificate(
+    client_settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = write_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    trusting = ssl.create_default_context()
+    assert trusting.get_ca_certs()  # Python trusts the certificate by default.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def run() -> None:
+            connection, _ = server.accept()
+            with suppress(OSError), connection, context.wrap_socket(connection, server_side=True):
+                ended.set()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        settings = client_settings(
+            fineos_client_oauth2_url=f"https://localhost:{server.getsockname()[1]}/token", fineos_client_attempts=1
+        )
+        with pytest.raises(FineosUnavailable, match="Certificate"):
+            call_fineos(settings, lambda fineos: fineos.authenticate())
+        thread.join()
+    assert not ended.is_set()
+
+
+def write_certificate(folder: Path) -> Path:
+    """Write a certificate for localhost, signed by itself, and its key to one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding, no_encryption = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, no_encryption)
+    file = folder / "localhost.pem"
+    file.write_bytes(private + certificate.public_bytes(encoding))
+    return file
 
 
 def test_a_chunk_that_expands_to_the_limit_is_decompressed_in_bounded_memory(client_settings: Any) -> None:

@@ -8,7 +8,7 @@ Before each retry it waits a random time with full jitter; the upper limit doubl
 idempotent: FINEOS identifies a party by CustomerNo, and a service agreement replaces the earlier one.
 
 The URL of ReadEmployer contains the FEIN. The client therefore never logs URLs and silences the loggers of the HTTP
-libraries.
+library.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ import logging
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
-
-import httpx
+from urllib.parse import urlencode, urljoin
 
 from paidleave.fineos.client import messages, requests, responses
-from paidleave.fineos.client.connections import Connections, HttpResponse
+from paidleave.fineos.client.connections import Connections, HttpRequest, HttpResponse
 from paidleave.fineos.client.errors import (
     FineosAuthenticationFailed,
     FineosError,
@@ -70,11 +69,8 @@ class FineosClient:
         self._settings = settings
         self._connections = Connections(in_flight)
         self._token = _AccessToken(self._connections, settings)
-        base = httpx.URL(settings.fineos_client_wscomposer_api_url)
-        user = settings.fineos_client_wscomposer_user_id
-        self._read_url = base.join(messages.READ_EMPLOYER).copy_set_param("userid", user)
         self._update_urls = {
-            call: base.join("webservice").copy_merge_params({"config": call, "userid": user})
+            call: self._build_url("webservice", config=call)
             for call in (messages.UPDATE_OR_CREATE_PARTY, messages.SERVICE_AGREEMENT)
         }
         self.requests = 0
@@ -98,7 +94,7 @@ class FineosClient:
 
     async def read_employer(self, fein: str) -> list[messages.Organization]:
         """Return the employers with this FEIN at FINEOS, or an empty list."""
-        url = self._read_url.copy_set_param("param_str_taxId", fein)
+        url = self._build_url(messages.READ_EMPLOYER, param_str_taxId=fein)
         return await self._send(messages.READ_EMPLOYER, "GET", url, None, partial(responses.parse_employers, fein=fein))
 
     async def create_or_update_party(self, party: messages.Party) -> int:
@@ -110,12 +106,16 @@ class FineosClient:
         body = requests.build_service_agreement(customer_number, agreement)
         return await self._update(messages.SERVICE_AGREEMENT, body, "CustomerNumber")
 
+    def _build_url(self, service: str, **parameters: str) -> str:
+        query = urlencode(parameters | {"userid": self._settings.fineos_client_wscomposer_user_id})
+        return f"{urljoin(self._settings.fineos_client_wscomposer_api_url, service)}?{query}"
+
     async def _update(self, call: str, body: bytes, number_name: str) -> int:
         read = partial(responses.parse_update, call=call, number_name=number_name)
         return await self._send(call, "POST", self._update_urls[call], body, read)
 
     async def _send(
-        self, call: str, method: str, url: httpx.URL, body: bytes | None, read: Callable[[bytes], _Result]
+        self, call: str, method: str, url: str, body: bytes | None, read: Callable[[bytes], _Result]
     ) -> _Result:
         """Send the request, retry transient errors, and return the response parsed by ``read``."""
 
@@ -144,7 +144,7 @@ class FineosClient:
             await asyncio.sleep(wait)
         raise AssertionError(f"{call}: the last attempt returns or raises")
 
-    async def _send_once(self, call: str, method: str, url: httpx.URL, body: bytes | None) -> bytes:
+    async def _send_once(self, call: str, method: str, url: str, body: bytes | None) -> bytes:
         """Send the request and return the response body. After a 401, renew the token and send again."""
         token = await self._token.get()
         response = await self._exchange(call, method, url, body, token)
@@ -159,14 +159,15 @@ class FineosClient:
             return response.body
         raise _build_error(call, response)
 
-    async def _exchange(self, call: str, method: str, url: httpx.URL, body: bytes | None, token: str) -> HttpResponse:
+    async def _exchange(self, call: str, method: str, url: str, body: bytes | None, token: str) -> HttpResponse:
         settings = self._settings
-        request = httpx.Request(
+        request = HttpRequest(
             method,
             url,
-            headers=_HEADERS | {"Authorization": f"Bearer {token}", "Content-Type": "application/xml; charset=utf-8"},
-            content=body,
-            extensions=_build_timeouts(settings.fineos_client_connect_timeout, settings.fineos_client_read_timeout),
+            _HEADERS | {"Authorization": f"Bearer {token}", "Content-Type": "application/xml; charset=utf-8"},
+            body,
+            settings.fineos_client_connect_timeout,
+            settings.fineos_client_read_timeout,
         )
         self.requests += 1
         return await self._connections.exchange(call, request)
@@ -201,12 +202,18 @@ class _AccessToken:
         settings = self._settings
         secret = settings.fineos_client_oauth2_client_secret.get_secret_value()
         credentials = base64.b64encode(f"{settings.fineos_client_oauth2_client_id}:{secret}".encode()).decode()
-        request = httpx.Request(
+        request = HttpRequest(
             "POST",
             settings.fineos_client_oauth2_url,
-            data={"grant_type": "client_credentials"},  # The vendor assigns the client's own scope.
-            headers=_HEADERS | {"Authorization": f"Basic {credentials}", "Accept": "application/json"},
-            extensions=_build_timeouts(_TOKEN_TIMEOUT_SECONDS, _TOKEN_TIMEOUT_SECONDS),
+            _HEADERS
+            | {
+                "Authorization": f"Basic {credentials}",
+                "Accept": "application/json",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            b"grant_type=client_credentials",  # The vendor assigns the client's own scope.
+            _TOKEN_TIMEOUT_SECONDS,
+            _TOKEN_TIMEOUT_SECONDS,
         )
         response = await self._connections.exchange(_TOKEN_CALL, request)
         values = _parse_json(response.body)
@@ -227,10 +234,6 @@ class _AccessToken:
         return token, _parse_seconds(str(lifetime)) or _DEFAULT_TOKEN_LIFETIME_SECONDS
 
 
-def _build_timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:
-    return {"timeout": {"connect": connect, "read": read, "write": read, "pool": read}}
-
-
 def _build_error(call: str, response: HttpResponse) -> FineosError:
     status = response.status
     if status in _UNAVAILABLE or b"ESOCKETTIMEDOUT" in response.body:
@@ -238,7 +241,7 @@ def _build_error(call: str, response: HttpResponse) -> FineosError:
     return _REFUSED.get(status, FineosRefused)(call, f"rejected with status {status}", status=status)
 
 
-def _parse_retry_after(headers: httpx.Headers) -> float | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the requested wait in seconds: a number, or the time until a date by the server's own clock (RFC 9110)."""
     text = headers.get("Retry-After", "").strip()
     if (seconds := _parse_seconds(text)) is not None:
@@ -288,8 +291,7 @@ def _log_failure(error: FineosError, seconds: float, attempt: int, last: bool) -
 
 
 def _silence_http_loggers() -> None:
-    """Silence the loggers of httpx, which logs every URL at level INFO."""
-    for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL)
-        logger.propagate = False
+    """Silence the loggers of aiohttp, whose records can contain the URL."""
+    logger = logging.getLogger("aiohttp")
+    logger.setLevel(logging.CRITICAL)
+    logger.propagate = False

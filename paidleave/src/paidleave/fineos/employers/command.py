@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import uvloop
 
 from nightferry import JobFailed, Run, background_task, get_logger
 from paidleave.db.connection import make_connector
@@ -148,7 +149,7 @@ def _run_interruptibly(work: Callable[[], Any]) -> None:
 
     def thread() -> None:
         try:
-            asyncio.run(supervised())
+            uvloop.run(supervised())
         except BaseException as error:
             failure.append(error)
         finally:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from paidleave.fineos.simulator.app import Simulator
 from paidleave.fineos.simulator.faults import Faults, InvalidFault, parse_text
@@ -24,7 +25,7 @@ _VARIABLE_PREFIX = "FINEOS_SIMULATOR_"
 _connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
-class _Protocol(H11Protocol):
+class _Protocol(HttpToolsProtocol):
     """HTTP protocol that registers its transports by client address, so that a fault can close one."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -113,7 +114,7 @@ def _serve(simulator: Simulator, listener: socket.socket, intake_interval: float
         if watch is not None:
             watch.cancel()
 
-    asyncio.run(serve())
+    uvloop.run(serve())
 
 
 def _open_listener(host: str, port: int) -> socket.socket:
