@@ -214,6 +214,25 @@ def test_a_folder_writer_writes_complete_objects_only(objects: Storage, folder: 
     assert get(objects, storage.join(folder, "a", "b", "one")) == b"x" + large + b"z"
 
 
+def test_a_folder_writer_writes_several_objects_at_once(objects: Storage, folder: str) -> None:
+    writer = objects.open_folder(folder)
+
+    def give_chunks(number: int) -> Iterator[bytes]:
+        yield b"%d" % number
+        if number:
+            writer.write(str(number - 1), give_chunks(number - 1))
+        yield b" of 3"
+
+    for _ in range(2):
+        writer.write("2", give_chunks(2))
+    assert {name: get(objects, storage.join(folder, name)) for name in names(objects, folder)} == {
+        "0": b"0 of 3",
+        "1": b"1 of 3",
+        "2": b"2 of 3",
+    }
+    assert sum(1 for _ in objects.walk(folder)) == 3
+
+
 def test_a_text_wrapper_may_close_the_stream(objects: Storage, folder: str) -> None:
     with objects.open_write(storage.join(folder, "text")) as file, io.TextIOWrapper(file, encoding="utf-8") as text:
         text.write("größer")

@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO, cast
 
 from nightferry.storage.errors import (
@@ -119,7 +120,7 @@ class Files:
             with translate_errors(uri):
                 folder = opened.enter_context(open_folder(location.parent, create=True))
                 read_status(folder, location)  # refuse a link
-            with create_file(folder, location.name, uri) as descriptor:
+            with create_file(folder, make_hidden_name(), location.name, uri) as descriptor:
                 with os.fdopen(descriptor, "wb") as file:
                     written = opened.enter_context(_duplicate(descriptor))  # a text wrapper may close the stream
                     yield cast(BinaryIO, file)
@@ -195,13 +196,17 @@ class Files:
         return self.describe(location, uri) is not None
 
 
+def make_hidden_name() -> str:
+    """Return a new name for an incomplete file, which no other process uses."""
+    return f"{HIDDEN_PREFIX}{secrets.token_hex(16)}"
+
+
 @contextmanager
-def create_file(folder: int, name: str, uri: str) -> Iterator[int]:
+def create_file(folder: int, hidden: str, name: str, uri: str) -> Iterator[int]:
     """Yield the descriptor of a new file, which the block closes; it gets its name at the end of the block.
 
-    An exception of the block removes the file.
+    Until then its name is ``hidden``. An exception of the block removes the file.
     """
-    hidden = f"{HIDDEN_PREFIX}{secrets.token_hex(16)}"
     try:  # Begins before the file is created, because a signal may end the task between any two steps.
         with translate_errors(uri):
             descriptor = os.open(hidden, _NEW, 0o600, dir_fd=folder)
@@ -280,16 +285,30 @@ def sync_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def translate_errors(uri: str) -> Iterator[None]:
-    """Raise system errors as storage errors with the object's location."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise ObjectNotFound(f"Object {uri} not found.") from None
-    except PermissionError:
-        raise NotAllowed(f"Access to {uri} denied. Check the permissions of the file and its folder.") from None
-    except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.EISDIR):
-            raise ObjectNotFound(f"Object {uri} not found.") from None
-        raise StorageError(f"{uri}: {os.strerror(error.errno or errno.EIO)}.") from None
+class translate_errors:
+    """Raise system errors of the block as storage errors with the object's location.
+
+    A class is three times as fast as a generator, which counts for a folder with thousands of files.
+    """
+
+    __slots__ = ("_uri",)
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, OSError):
+            return
+        match error:
+            case FileNotFoundError() | NotADirectoryError() | IsADirectoryError():
+                raise ObjectNotFound(f"Object {self._uri} not found.") from None
+            case PermissionError():
+                raise NotAllowed(
+                    f"Access to {self._uri} denied. Check the permissions of the file and its folder."
+                ) from None
+        raise StorageError(f"{self._uri}: {os.strerror(error.errno or errno.EIO)}.") from None

@@ -39,7 +39,7 @@ def open_folder(folder: Path, *, create: bool = False) -> Iterator[int]:
             try:
                 below = _enter(descriptor, part, follow=number == 0)
             except NotADirectoryError:
-                _refuse_link(descriptor, part, Path("/", *parts[: number + 1]))
+                refuse_link(descriptor, part, Path("/", *parts[:number]))
                 raise
             os.close(descriptor)
             descriptor = below
@@ -73,7 +73,7 @@ def open_file(folder: int, location: Path) -> int:
     try:
         descriptor = os.open(location.name, _READ, dir_fd=folder)
     except OSError:
-        _refuse_link(folder, location.name, location)
+        refuse_link(folder, location.name, location.parent)
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -117,14 +117,14 @@ def _create(folder: int, name: str) -> None:
         return
 
 
-def _refuse_link(folder: int, name: str, path: Path) -> None:
-    """Raise LinkRefused if the entry is a symbolic link."""
+def refuse_link(folder: int, name: str, path: Path) -> None:
+    """Raise LinkRefused if the entry ``name`` of ``folder``, whose path is ``path``, is a symbolic link."""
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except OSError:
         return
     if stat.S_ISLNK(mode):
-        raise _make_refusal(path)
+        raise _make_refusal(path / name)
 
 
 def _make_refusal(path: Path) -> LinkRefused:

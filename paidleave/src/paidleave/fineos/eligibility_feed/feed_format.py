@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from paidleave.fineos.eligibility_feed.phone import Phone
 
@@ -50,7 +51,12 @@ def build_header(fineos_employer_id: int, records: int) -> bytes:
 
 def format_file_name(stamp: datetime, fineos_employer_id: int) -> str:
     """Format the name of an employer's file. ``stamp`` must be time-zone aware and is converted to UTC."""
-    return f"{stamp.astimezone(UTC):%Y%m%dT%H%M%S}_{fineos_employer_id}.csv"
+    return f"{_format_second(stamp)}_{fineos_employer_id}.csv"
+
+
+@lru_cache(maxsize=1)  # all files of a pass have one stamp
+def _format_second(stamp: datetime) -> str:
+    return f"{stamp.astimezone(UTC):%Y%m%dT%H%M%S}"
 
 
 def select_bundle(index: int, employers: int, bundles: int) -> int:
