@@ -19,6 +19,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -157,10 +158,9 @@ class Export:
         )
         errors = sum(1 for _ in failures)
         stamp = reserve_second(self.connection, self.run.stop_requested.wait)
-        with _open_snapshot(self.connection):
+        with _open_snapshot(self.connection), ThreadPoolExecutor(1) as background:
             _SQL.run(self.connection, pairs, **(selected if employer_ids else {}))
             (employers,) = _fetch_row(self.connection, "count_employers", selected)
-            (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
             numbers = array("q", (row[0] for row in _SQL.run(self.connection, "known_employers", **selected)))
             with self.run.progress("eligibility files", len(numbers), "employers") as progress:
                 self._write_files(
@@ -169,6 +169,9 @@ class Export:
                     lambda file: self._count_file(file, progress),
                     numbers,
                 )
+            flushed = background.submit(self._flush_files)  # waits for the disk, and the count for the database
+            (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
+            flushed.result()
         written = report["employers_success_count"] + report["employers_error_count"]
         report.add(
             employers_total_count=employers,
@@ -190,6 +193,7 @@ class Export:
                     queue.open_batch(next_file, last)
                     delivered: list[DeliveredFile] = []
                     self._write_files(stamp, lambda _: 1, delivered.append)
+                self._flush_files()
                 queue.settle(delivered)
                 for file in delivered:
                     self._count_file(file, progress)
@@ -211,10 +215,9 @@ class Export:
         ``numbers`` are the customer numbers of the employers that get a file even if it has no row, in the same order.
         """
         output, index = self.settings.output_directory_path, -1
-        on_disk = not output.startswith("s3://")
         get_folder_uri = cache(lambda number: storage.join(output, *get_bundle_folder(number)))
         with (
-            Delivery(self.write, WRITER_THREADS, done, write_inline=on_disk) as delivery,
+            Delivery(self.write, WRITER_THREADS, done, write_inline=self._is_on_disk) as delivery,
             self.connection.cursor() as cursor,
             cursor.copy(_SQL.text("rows")) as copy,
         ):
@@ -223,8 +226,15 @@ class Export:
                 index += part.first
                 name = format_file_name(stamp.second, part.fineos_employer_id)
                 delivery.put(part, f"{get_folder_uri(get_bundle(index))}/{name}")
-        if on_disk:
-            os.sync()  # Flush all files at once, before their rows are removed from the queue.
+
+    @property
+    def _is_on_disk(self) -> bool:
+        return not self.settings.output_directory_path.startswith("s3://")
+
+    def _flush_files(self) -> None:
+        """Wait until all written files are on the disk, before their rows are removed from the queue."""
+        if self._is_on_disk:
+            os.sync()
 
     def _count_file(self, file: DeliveredFile, progress: Progress) -> None:
         self.report.count_file(file)

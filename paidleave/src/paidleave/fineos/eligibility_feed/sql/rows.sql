@@ -4,9 +4,10 @@
 -- the feed follow. Empty texts become NULL because COPY would quote them. Dates have the transaction's DateStyle.
 -- OFFSET 0 keeps the inner queries separate. The innermost joins and sorts the stored values, in parallel workers. The
 -- one around it evaluates each expression once, while the client reads the rows: the sort has to end before the first row.
+-- It also counts, so that the rows of a large employer wait for their number before their expressions are evaluated.
 COPY (
     SELECT
-        fineos_employer_id, count(*) OVER (PARTITION BY number),
+        fineos_employer_id, records,
         CASE WHEN plain_phone IS NULL THEN phone END, CASE WHEN plain_cell IS NULL THEN cell END,
         -- 1 employeeIdentifier … 10 employeeSecondName
         employee_id, first_name, last_name, date_of_birth, job_title, date_of_hire, employment_status, hours,
@@ -34,7 +35,8 @@ COPY (
         manager_id, occupation_qualifier, worksite_id, NULL, NULL, NULL, NULL
     FROM (
         SELECT
-            number, fineos_employer_id, employee_id, first_name, last_name,
+            number, fineos_employer_id, count(*) OVER (PARTITION BY number) AS records,
+            employee_id, first_name, last_name,
             nullif(middle_name, '') AS middle_name,
             nullif(email_address, '') AS email_address,
             nullif(phone_number, '') AS phone,
