@@ -182,7 +182,7 @@ class FakeFargate:
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1 << 40})
         self._moto: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)  # type: ignore[assignment,unused-ignore]
 
-        class Silent(MotoRequestHandler):
+        class Silent(MotoRequestHandler):  # type: ignore[misc,unused-ignore]
             def log(self, level: str, message: str, *args: Any) -> None:
                 """Log nothing: ``calls`` lists the requests."""
 

@@ -141,16 +141,16 @@ class EnforcingServer:
         self._current = threading.local()
         self._conditional_writes = threading.Lock()
         # moto's extension for the resource of a call. S3, SQS, IAM and STS have their own.
-        BaseResponse._determine_resource = lambda _: self._current.resource  # type: ignore[attr-defined]
+        BaseResponse._determine_resource = lambda _: self._current.resource
         check = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
         def check_others(response: Any, kind: type, resource: str = "*") -> None:
             if not self._current.administrator:
                 check(response, kind, resource)
 
-        ActionAuthenticatorMixin._authenticate_and_authorize_action = check_others  # type: ignore[method-assign,assignment]
+        ActionAuthenticatorMixin._authenticate_and_authorize_action = check_others
         # Services.notify invokes the functions that subscribe to a topic; moto would run them in containers.
-        LambdaBackend.send_sns_message = lambda *_, **__: None  # type: ignore[method-assign]
+        LambdaBackend.send_sns_message = lambda *_, **__: None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Respond to a request."""
@@ -280,7 +280,7 @@ def _send(start_response: Callable[..., Any], status: str, kind: str, text: str)
     return [body]
 
 
-class _Handler(MotoRequestHandler):
+class _Handler(MotoRequestHandler):  # type: ignore[misc,unused-ignore]
     def log(self, level: str, message: str, *args: Any) -> None:
         """Log nothing."""
 
