@@ -12,6 +12,7 @@ from nightferry.dashboard.access import Access
 from nightferry.dashboard.site import Site
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from nightferry.local.engine import background
 from tests.dashboard.dashboards import PORT, TOKEN, check_html, make_client, read_form
 from tests.local import toy
 
@@ -61,3 +62,5 @@ def test_runs_that_pages_start_are_continued_by_an_engine_in_the_background(tmp_
     assert wait_for_end(acting, started["path"].rpartition("/")[2]).succeeded
     client.close()
     acting.store.close()
+    for engine in background._started:  # each ends when nothing is open
+        engine.wait(60)
