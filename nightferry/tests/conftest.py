@@ -1,11 +1,13 @@
-"""The profile of hypothesis for this run, and the redaction of a test; other fixtures come from
+"""The profile of hypothesis for this run, the redaction of a test, and faster AWS clients; other fixtures come from
 ``nightferry.testing.fixtures``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.client import ClientCreator
 from hypothesis import HealthCheck, settings
 
 from nightferry.job.redaction import redactor
@@ -36,3 +38,18 @@ def kept_redaction() -> Iterator[None]:
     before = dict(vars(redactor))
     yield
     vars(redactor).update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_methods() -> Iterator[None]:
+    """Create the methods of each AWS service once, because each client would create up to 700 of them again."""
+    create, created = ClientCreator._create_methods, {}  # type: ignore[attr-defined]
+
+    def create_once(creator: Any, model: Any) -> dict[str, Any]:
+        if model.service_name not in created:
+            created[model.service_name] = create(creator, model)
+        return dict(created[model.service_name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientCreator, "_create_methods", create_once)
+        yield
