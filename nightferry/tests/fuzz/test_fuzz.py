@@ -15,7 +15,7 @@ from nightferry.testing.tiers import SEED
 
 REGISTRY = "tests.fuzz.registry"
 TOTAL = 700_000  # of the 1,000,000 mutations in both projects
-SAMPLE = 2_500
+SAMPLE = 1_000
 PARTS = 8  # tests that run in parallel
 
 

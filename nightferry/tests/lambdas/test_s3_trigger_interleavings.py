@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from nightferry.lambdas import s3_trigger
 from nightferry.testing import FakeClock
 from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
+from nightferry.testing.tiers import examples
 
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -140,7 +141,7 @@ def clients() -> Iterator[None]:
         s3_trigger._get_client.cache_clear()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(steps=STEPS, run_minutes=st.sampled_from([1, 50, 600, 2000]))
 def test_an_object_version_starts_one_task_once_capacity_returns(
     clients: None, steps: list[tuple[int, list[str]]], run_minutes: int

@@ -325,7 +325,7 @@ def test_large_streams_in_both_directions(key: KeyPair) -> None:
     """Encryption feeds decryption with more data than all pipes and queues can hold."""
     reading, writing = os.pipe()
     block = random.Random(7).randbytes(1_000_000)
-    blocks = 60
+    blocks = 60 if LONG else 20
 
     def produce() -> None:
         with os.fdopen(writing, "wb") as target, encryption.encrypt(target, key.public) as stream:
@@ -484,7 +484,7 @@ def parsed(data: bytes, pieces: int) -> Framing:
     return framing
 
 
-@settings(max_examples=600 if LONG else 20, deadline=None)
+@settings(max_examples=600 if LONG else 8, deadline=None)
 @given(
     session_key=packet(1),
     content=packet(18),

@@ -285,7 +285,7 @@ def draw_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
 
 
 @settings(
-    max_examples=4000 if LONG else 100,
+    max_examples=4000 if LONG else 40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -488,7 +488,7 @@ def test_huge_line_is_rejected_in_bounded_memory() -> None:
     assert peak < 3_000_000
 
 
-@settings(max_examples=1000 if LONG else 30)
+@settings(max_examples=1000 if LONG else 15)
 @given(
     st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
 )

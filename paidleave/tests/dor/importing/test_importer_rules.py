@@ -105,7 +105,7 @@ def world(database: str, tmp_path: Path) -> DorWorld:
 
 
 @settings(
-    max_examples=400 if LONG else 8,
+    max_examples=400 if LONG else 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

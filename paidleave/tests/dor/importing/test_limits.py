@@ -162,7 +162,7 @@ pieces = st.one_of(
 
 
 @settings(
-    max_examples=300 if LONG else 6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=300 if LONG else 3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     st.lists(pieces, max_size=12).map(b"".join),

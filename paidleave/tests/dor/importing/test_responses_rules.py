@@ -106,7 +106,7 @@ def begin(world: DorWorld) -> reference.Database:
 
 
 @settings(
-    max_examples=150 if LONG else 6,
+    max_examples=150 if LONG else 3,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # Shrinking a failing day takes minutes.
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

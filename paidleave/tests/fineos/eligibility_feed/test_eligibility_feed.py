@@ -185,7 +185,7 @@ def test_hours_and_days_follow_the_vendors_rules(world: World, tmp_path: Path) -
     assert sent == SENT_HOURS_AND_DAYS
 
 
-@settings(max_examples=150 if LONG else 8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150 if LONG else 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(people(), max_size=20))
 def test_every_file_is_identical_to_the_reference(
     world: World, tmp_path: Path, everybody: list[dict[str, Any]]

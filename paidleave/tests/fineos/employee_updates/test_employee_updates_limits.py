@@ -159,7 +159,7 @@ pieces = st.one_of(st.binary(max_size=30), st.sampled_from([b"\n", b"\r\n" * 300
 
 
 @settings(
-    max_examples=300 if LONG else 6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=300 if LONG else 3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     st.lists(pieces, max_size=10).map(b"".join),

@@ -13,7 +13,7 @@ _LEAST_COVERAGE = 0.3  # share of the lines
 
 def try_sample(registry: str, total: int) -> list[str]:
     """Try ``total`` mutations, the same each time, and return the breaches, one text each. Coverage is not measured."""
-    return find_breaches(fuzz(registry, _count(registry, total, 20), 0, coverage=0))
+    return find_breaches(fuzz(registry, _count(registry, total, 10), 0, coverage=0))
 
 
 def try_part(registry: str, total: int, seed: int, part: int, parts: int) -> list[Summary]:
