@@ -47,6 +47,7 @@ def work(backend: LocalBackend) -> TaskRun:
     return backend.runs().entries[0]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_person_cannot_set_it(backend: LocalBackend, name: str) -> None:
     with pytest.raises(ImpossibleOverride, match=f"^{name} "):

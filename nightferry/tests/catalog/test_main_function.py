@@ -182,6 +182,7 @@ def test_a_project_that_is_not_installed_runs_its_job(source: Path) -> None:
     assert "loaded from orders" in result.stdout
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from nightferry.backend.queries import RunFilter
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from nightferry.testing import forked
 from tests.chaos.engines import finish
 
 pytestmark = pytest.mark.sampled(8)
@@ -102,7 +102,7 @@ def project(tmp_path: Path) -> Project:
 def test_the_result_of_a_task_is_read_once(project: Project, resource: str, event: str, point: str) -> None:
     backend = LocalBackend(project, project.environment("local"))
     id = backend.start_workflow("counted", {})
-    engine = subprocess.run(
+    engine = forked.run(
         [sys.executable, "-c", PROGRAM, "local", resource, event, point],
         cwd=project.root,
         env={**os.environ, "NIGHTFERRY_STATE": str(project.state)},

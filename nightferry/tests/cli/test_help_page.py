@@ -28,6 +28,7 @@ def print_with_typer(width: int, **variables: str) -> str:
     return CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(width), **variables}, color=True).output
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("width", [71, 72, 80, 131])
 def test_the_text_equals_that_of_typer(width: int) -> None:
     assert run("--help", COLUMNS=str(width)).stdout == print_with_typer(width)
@@ -73,6 +74,7 @@ def test_help_imports_neither_typer_nor_a_verb() -> None:
     assert not slow & set(loaded)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
 def test_typer_prints_an_unusual_help(variables: dict[str, str]) -> None:
     ended = run("--help", first="atexit.register(lambda: print('typer' in sys.modules))", **variables)

@@ -69,7 +69,7 @@ def test_no_output_in_a_pipe_has_control_characters(attacked: Path, arguments: l
     assert ended.stdout + ended.stderr
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("arguments", COMMANDS[:6], ids=" ".join)
 def test_no_output_on_a_terminal_has_control_characters_of_others(attacked: Path, arguments: list[str]) -> None:
     check(on_terminal(attacked, *arguments)[1])

@@ -42,6 +42,7 @@ def test_only_the_called_verb_is_imported(words: list[str], imported: set[str]) 
     assert watched & set(ended.stdout.split()) == imported
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("verb", ["tasks", "workflows", "schedules", "triggers"])
 def test_a_list_of_declarations_imports_no_backend(verb: str) -> None:
     unwanted = {

@@ -69,10 +69,10 @@ def base(page: Any) -> str:
 
 
 def list_urls(site: Site) -> list[str]:
-    """Return URLs of all pages but downloads; without the long tier, one of every second page."""
+    """Return URLs of all pages but downloads; without the long tier, one of every fourth page."""
     samples = list_samples(site)
     pages = [path for path in list_pages() if not path.endswith((".txt", ".csv", "/stream"))]
-    return [url for path in pages for url in samples[path]] if LONG else [samples[path][0] for path in pages[::2]]
+    return [url for path in pages for url in samples[path]] if LONG else [samples[path][0] for path in pages[::4]]
 
 
 _SMALL_TARGETS = """() => [...document.querySelectorAll(

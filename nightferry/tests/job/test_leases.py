@@ -237,6 +237,7 @@ def test_a_job_without_a_lease_store_does_not_start(job: MakeJob) -> None:
     assert '"ran"' not in ended.stdout
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [

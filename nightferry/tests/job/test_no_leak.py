@@ -80,6 +80,7 @@ def run_with_sensitive_values(job: MakeJob, body: str) -> Any:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("channel", ENDING)
 def test_nothing_leaks_through_the_end_of_a_job(job: MakeJob, channel: str) -> None:
     check_output(run_with_sensitive_values(job, CHANNELS[channel]))

@@ -83,6 +83,7 @@ def test_a_personal_field_is_replaced_in_json_and_in_repr(field: str, name: str,
         assert name not in redact(f"the record {text} is bad")
 
 
+@pytest.mark.sampled(4)
 @given(field=FIELDS, name=NAMES)
 @pytest.mark.parametrize(
     "template",

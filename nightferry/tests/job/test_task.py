@@ -168,6 +168,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("reason", REFUSED)
 @pytest.mark.parametrize("value", ["hunter2-xyz", "hunter2-xyz\n", "hu\nter2-xyz"])
 def test_a_refused_secret_is_named_without_its_value(job: MakeJob, reason: str, value: str) -> None:

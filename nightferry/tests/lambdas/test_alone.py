@@ -36,6 +36,7 @@ def test_it_imports_boto3_and_the_standard_library_only(file: Path) -> None:
     assert imported <= RUNTIME
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.stem)
 def test_the_file_loads_alone(file: Path, tmp_path: Path) -> None:
     """Load the file in a folder of its own, where it cannot import this project."""

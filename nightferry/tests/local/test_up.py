@@ -141,7 +141,7 @@ def test_it_runs_tasks_of_other_commands_and_reports_its_status(begin: Begin) ->
 
 
 def check_the_port_serves_the_dashboard_behind_its_gate(up: Running) -> None:
-    login = subprocess.run([PROGRAM, "dashboard"], cwd=up.project.root, capture_output=True, text=True, check=True)
+    login = forked.run([PROGRAM, "dashboard"], cwd=up.project.root, capture_output=True, text=True, check=True)
     with httpx.Client(base_url=up.url, follow_redirects=True) as browser:
         for path, status in (
             ("/health", 200),
@@ -309,6 +309,7 @@ def test_it_drains_running_tasks_and_leaves_queued_ones(begin: Begin) -> None:
     assert again.end() == 0
 
 
+@pytest.mark.long
 def test_a_task_that_exceeds_the_drain_time_is_stopped_cleanly(begin: Begin) -> None:
     up = begin(engine="drain_seconds = 1")
     client = backend(up)
@@ -344,6 +345,7 @@ def find_processes_in(state: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.long
 def test_a_killed_service_is_restarted_and_health_recovers(begin: Begin) -> None:
     up = begin(SERVICE)
     web = next(process for process in psutil.process_iter() if "http.server" in cmdline(process)

@@ -132,6 +132,7 @@ def test_the_table_has_exactly_the_tested_commands() -> None:
     assert len(ROWS) == len({*ROWS})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", SCENARIOS)
 def test_a_command_does_what_its_row_states(night: Night, command: str) -> None:
     SCENARIOS[command](night)

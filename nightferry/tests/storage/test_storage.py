@@ -163,6 +163,7 @@ def test_an_object_is_stored_in_one_part(objects: Storage, folder: str) -> None:
         assert "-" not in objects.list_objects(folder)[0].version  # S3 marks multipart objects with a dash
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("single_part", [False, True])
 @pytest.mark.parametrize("size", [10, 2 * PART + 1])
 def test_an_exception_discards_the_new_object(objects: Storage, folder: str, size: int, single_part: bool) -> None:

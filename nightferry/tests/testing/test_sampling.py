@@ -18,6 +18,7 @@ def test_single(): pass
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("seed", "expected"), [("", ["0", "3", "6"]), ("7", ["0", "1", "2", "3", "4", "5", "6"])])
 def test_every_third_case_runs(tmp_path: Path, seed: str, expected: list[str]) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["nightferry.testing.sampling"]\n')

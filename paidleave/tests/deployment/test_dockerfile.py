@@ -89,6 +89,7 @@ def test_only_copied_files_are_sent_to_the_builder() -> None:
     assert any(fnmatch.fnmatch("nightferry/src/nightferry/__pycache__", rule) for rule in ignored)
 
 
+@pytest.mark.long
 def test_the_copied_files_are_sufficient_to_build_the_wheels(tmp_path: Path) -> None:
     """Build offline with the same command; each wheel must contain exactly the files of its source."""
     for name in copied_paths():

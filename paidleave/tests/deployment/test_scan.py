@@ -60,6 +60,7 @@ def test_findings_keep_the_exit_code_of_checkov(tmp_path: Path) -> None:
     assert scan(tmp_path, report=[{"summary": SUMMARY | {"failed": 1}}], code=1).returncode == 1
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("log", "report", "message"),
     [

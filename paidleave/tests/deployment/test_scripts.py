@@ -80,6 +80,7 @@ def test_a_version_is_a_commit_of_main(repository: Path, version: str, commit: s
     assert run("resolve-commit", resolve(repository, version)[:12], "test", cwd=repository).stdout == expected
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("version", "environment", "message"),
     [
@@ -265,6 +266,7 @@ def test_a_long_plan_is_truncated_and_its_fences_are_escaped(tmp_path: Path) -> 
 # ── summary ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("outcomes", "message"),
     [

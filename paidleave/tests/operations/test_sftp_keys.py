@@ -47,6 +47,7 @@ def read_public_key(private: str) -> str:
     return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", KINDS if LONG else [kind for kind in KINDS if kind != "P-521"])
 def test_every_format_of_a_key_is_read(generated: dict[str, str], kind: str, tmp_path: Path) -> None:
     private = generated[kind]

@@ -28,6 +28,7 @@ TOKENS = {
 USER_VARIABLES = ("DB_USERNAME", "DB_READONLY_USERNAME")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_each_task_may_log_in_as_the_users_in_its_container(name: str) -> None:
     environment = PROJECT.environment(name)

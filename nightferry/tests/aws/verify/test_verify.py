@@ -959,6 +959,7 @@ def test_without_any_permission_nothing_is_wrong_or_ok(world: World, server: Tok
             assert named[0] in actions
 
 
+@pytest.mark.long
 def test_an_unreadable_resource_is_not_checked_and_does_not_fail(world: World, server: TokenServer) -> None:
     world.deploy()
 

@@ -78,6 +78,7 @@ FILTERS = [
 ]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("number", range(len(FILTERS)))
 def test_pages_of_runs_have_each_run_of_a_filter_once_newest_first(backend: Backend, number: int) -> None:
     wanted = FILTERS[number]
@@ -127,6 +128,7 @@ def test_executions_have_their_data_and_their_end(place: Place) -> None:
         place.backend.execution("fails-00000000T000000-00000000")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "wanted",
     [

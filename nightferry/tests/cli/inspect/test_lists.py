@@ -37,7 +37,7 @@ def test_help_lists_every_verb(root: Path) -> None:
         assert f" {verb} " in text
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("verb", "names"),
     [

@@ -132,7 +132,8 @@ def test_a_task_that_is_never_started_by_hand_is_refused(project: Path, words: l
     assert (list_actions(project), list(open_backend(project).runs())) == ([], [])
 
 
-@pytest.mark.parametrize(("typed", "code"), [("local", 0), ("prod", 2)])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(("typed", "code"), [("prod", 2), ("local", 0)])
 def test_a_terminal_prompts_for_the_name_of_the_environment(project: Path, typed: str, code: int) -> None:
     controller, terminal = pty.openpty()
     words = [PROGRAM, "run", "reset"]

@@ -51,6 +51,7 @@ def test_variables_and_command_are_passed_to_the_task(root: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, "a=b -x y\n")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -108,6 +109,7 @@ def test_a_secret_on_the_command_line_is_rejected_without_printing_its_value(roo
     assert not open_backend(root).runs()
 
 
+@pytest.mark.long
 def test_another_terminal_shows_the_run_and_stops_it(root: Path) -> None:
     backend = open_backend(root)
     with start(root, "run", "slow") as first:

@@ -203,6 +203,7 @@ def start_engine(project: Project, workflow: str) -> int:
     return pid
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
 def test_the_next_engine_finishes_the_execution_of_a_killed_engine(
     project: Project, backend: LocalBackend, tmp_path: Path, delay: float

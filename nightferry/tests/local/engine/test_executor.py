@@ -36,6 +36,7 @@ def overrides(**container: object) -> dict[str, Any]:
     return {"TaskDefinition": "hello", "Overrides": {"ContainerOverrides": [{"Name": "hello", **container}]}}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("parameters", "cause"),
     [

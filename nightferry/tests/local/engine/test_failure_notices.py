@@ -164,6 +164,7 @@ DEFINITIONS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_innermost_step_that_failed_is_found_here_and_by_the_function_on_aws(
     backend: LocalBackend, name: str

@@ -74,6 +74,7 @@ def test_the_next_attempt_is_visible_and_can_be_stopped(root: Path, backend: Loc
     assert [run.attempt for run in work(backend)] == [1, 2], "a stopped attempt is not followed by another one"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("code", "stop", "retried"),
     [
@@ -138,7 +139,8 @@ def test_a_time_limit_is_a_failure_that_is_retried(backend: LocalBackend, monkey
     assert (run.exit_code, run.stopped_by_user) == (124, False)
 
 
-@pytest.mark.parametrize("when", ["before the retry", "during the task"])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("when", ["during the task", "before the retry"])
 def test_a_killed_engine_neither_loses_nor_repeats_an_attempt(root: Path, backend: LocalBackend, when: str) -> None:
     command = ("run", "again") if when == "before the retry" else ("run", "again", "--", "sleep", "60")
     process = start(root, *command)

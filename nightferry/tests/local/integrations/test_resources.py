@@ -132,6 +132,7 @@ def test_a_function_is_implemented_by_a_callable(backend: LocalBackend) -> None:
     assert event_types(backend, ended.id)[2:5] == ["TaskScheduled", "TaskStarted", "TaskSucceeded"]
 
 
+@pytest.mark.long
 def test_a_declared_resource_is_implemented_by_a_callable(backend: LocalBackend) -> None:
     assert execute(backend, "send").output == {"twice": 42}
 

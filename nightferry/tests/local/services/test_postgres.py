@@ -66,6 +66,7 @@ def test_a_server_starts_although_a_killed_one_still_executes_a_statement(server
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.long
 def test_a_server_starts_although_the_last_one_is_still_ending(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

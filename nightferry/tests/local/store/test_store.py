@@ -95,6 +95,7 @@ def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
         Store(store.file)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("version", range(1, len(schema.read_steps())))
 def test_an_older_store_is_upgraded_with_its_content(tmp_path: Path, version: int) -> None:
     file = tmp_path / "engine.sqlite"

@@ -137,6 +137,7 @@ def is_deliberate(error: Exception) -> bool:
     return expected and "nightferry" in frame.filename and line.strip().startswith("raise ")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("kind", "index"), [(kind, index) for kind in KINDS for index in range(COUNTS[kind])])
 def test_a_wrong_argument_is_reported_with_a_message(kind: str, index: int) -> None:
     problems = []

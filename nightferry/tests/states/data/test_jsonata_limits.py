@@ -119,6 +119,7 @@ def test_the_workers_end_with_a_killed_process() -> None:
     assert psutil.wait_procs([worker], timeout=20)[1] == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("expression", "suffix"),
     [

@@ -50,6 +50,7 @@ def test_a_value(text: str, value: Any) -> None:
         assert load_yaml(f"a: {text}") == {"a": value}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

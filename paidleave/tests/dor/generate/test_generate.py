@@ -71,6 +71,7 @@ def test_another_seed_changes_people_but_not_numbers() -> None:
     assert not one["employer_name"].equals(other["employer_name"])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("update", [False, True])
 def test_employer_data_does_not_depend_on_their_number(update: bool) -> None:
     few, many = Population(230, update=update), Population(1_001, update=update)
@@ -83,6 +84,7 @@ def test_employer_data_does_not_depend_on_their_number(update: bool) -> None:
     assert few_b.drop("line_number").equals(many_b.filter(number <= last).drop("line_number"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("count", [1, 2, 99, 100, 101, 257])
 def test_any_number_of_employers(count: int) -> None:
     frame = employers(Population(count))
@@ -278,6 +280,7 @@ def test_each_day_has_other_wage_lines_with_some_changes() -> None:
         assert (both["employee_last_name"] != both["employee_last_name_right"]).any()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("employers", [1, 3, 30])
 def test_the_employers_of_a_person_are_different_on_every_day(employers: int) -> None:
     for day in (0, 1, 7, 500, 1_000_000):
@@ -344,7 +347,7 @@ def is_complete(raw: bytes, layout: Layout) -> bool:
     return True
 
 
-@settings(max_examples=250 if LONG else 10, deadline=None)
+@settings(max_examples=250 if LONG else 4, deadline=None)
 @given(
     bad=st.sampled_from([0.0, 0.001, 0.02, 0.5, 1.0]),
     duplicates=st.sampled_from([0.0, 0.01, 1 / 3, 1.0]),

@@ -146,6 +146,7 @@ class TestOnS3:
         client.create_bucket(Bucket="agency")
         return client
 
+    @pytest.mark.long  # the toolkit's tests of the storage check that an object is stored in one part
     def test_etag_of_the_submission_is_its_md5(self, world: DorWorld, s3: Any) -> None:
         import hashlib
 

@@ -96,6 +96,7 @@ def world(database: str, tmp_path: Path) -> DorWorld:
 
 
 # In 13, a repeated import retains later wages; in 15, a later name.
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", range(100) if LONG else (13, 15))
 def test_tables_match_the_reference(world: DorWorld, number: int) -> None:
     expected = reference.Database(STATES, COUNTRIES)
