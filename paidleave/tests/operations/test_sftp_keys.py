@@ -159,7 +159,7 @@ def test_lines_about_the_server_are_used(keys: list[str], hosts: str, host: str,
         ("*,!sftp.example.org", "sftp.example.org", 22),
         ("!sftp.example.org,*", "sftp.example.org", 22),
         ("*,!sftp.example.org", "sftp.example.org", 2222),
-        ("sftp.[e]xample.org", "sftp.example.org", 22),  # brackets are no pattern
+        ("sftp.[e]xample.org", "sftp.example.org", 22),  # brackets are not a pattern
         ("sftpxexample.org", "sftp.example.org", 22),
         ("ssh-rsa.example.org", "ssh-rsa", 22),
         ("2001:db8::1", "2001:db8::2", 22),
