@@ -61,7 +61,10 @@ _Result = TypeVar("_Result")
 
 
 class FineosClient:
-    """The three composer calls of the employer load. Use it as an async context manager in one event loop."""
+    """The three composer calls of the employer load.
+
+    Create it in the event loop that makes the calls, and use it as an async context manager.
+    """
 
     def __init__(self, settings: FineosClientSettings, in_flight: int = 16) -> None:
         """Create a client that makes at most ``in_flight`` concurrent calls and queues further ones."""

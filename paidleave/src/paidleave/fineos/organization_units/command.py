@@ -158,7 +158,7 @@ def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[
     total, missing, ambiguous = _SQL.run(connection, "11_count_employers").fetchone() or (0, 0, 0)
     counts.rows.update(missing_employer=missing, duplicate_employer=ambiguous)
     with asyncio.Runner() as runner, run.progress("organization units", total, "employers") as progress:
-        fineos = FineosClient(settings, settings.la_units_concurrency)
+        fineos = runner.run(_open_client(settings))
         try:
             runner.run(fineos.authenticate())
             for employers in _read_batches(connection):
@@ -188,6 +188,10 @@ def _read_batches(connection: psycopg.Connection[Any]) -> Iterator[list[KnownEmp
 
 
 # ── reading from FINEOS ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _open_client(settings: LaUnitsSettings) -> FineosClient:
+    return FineosClient(settings, settings.la_units_concurrency)
 
 
 async def _read_units(fineos: FineosClient, employers: Sequence[KnownEmployer]) -> Sequence[Units | str]:
