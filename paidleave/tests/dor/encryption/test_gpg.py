@@ -325,7 +325,7 @@ def test_large_streams_in_both_directions(key: KeyPair) -> None:
     """Encryption feeds decryption with more data than all pipes and queues can hold."""
     reading, writing = os.pipe()
     block = random.Random(7).randbytes(1_000_000)
-    blocks = 60 if LONG else 20
+    blocks = 60 if LONG else 40
 
     def produce() -> None:
         with os.fdopen(writing, "wb") as target, encryption.encrypt(target, key.public) as stream:
