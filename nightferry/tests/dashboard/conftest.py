@@ -133,7 +133,9 @@ class _Servers:
         port = listener.getsockname()[1]
         site = make_site(root, port=port, **options)
         site.batches = batches or site.batches
-        server = uvicorn.Server(uvicorn.Config(create_app(site), log_config=None, ws="none"))
+        # The loop and the parser of nightferry.http_server; uvicorn prefers others if they are installed.
+        config = uvicorn.Config(create_app(site), loop="asyncio", http="h11", ws="none", log_config=None)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         self._running.append((server, thread))
