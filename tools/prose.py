@@ -49,9 +49,9 @@ def python_texts(source: str) -> Iterator[Text]:
         block.append(token.string.lstrip("#! "))
         last = token.start[0]
     yield start, "\n".join(block)
-    tree = ast.parse(source)
-    parts = {id(value) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for value in ast.walk(node)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(source)))
+    parts = {id(value) for node in nodes if isinstance(node, ast.JoinedStr) for value in ast.walk(node)}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             pieces = [value.value if isinstance(value, ast.Constant) else "{}" for value in node.values]
             yield node.lineno, "".join(str(piece) for piece in pieces)
