@@ -85,7 +85,7 @@ def test_a_transient_fault_is_retried_until_the_call_succeeds(simulator: Any, cl
             await fineos.create_or_update_party(PARTY)
         return fineos.retries
 
-    retries = call_fineos(client_settings(fineos_client_attempts=20), work)
+    retries = call_fineos(client_settings(fineos_client_attempts=20, fineos_client_backoff_limit=0.1), work)
     outcomes = simulator.state()["calls"]["UpdateOrCreateParty"]
     assert retries == outcomes[fault] > 0
     assert len(simulator.parties()) == 1
@@ -172,7 +172,10 @@ def test_wrong_credentials_fail_immediately(simulator: Any, client_settings: Any
 
 def test_a_temporarily_unavailable_token_endpoint_is_retried(simulator: Any, client_settings: Any) -> None:
     simulator.faults(token_unavailable=0.7)
-    call_fineos(client_settings(fineos_client_attempts=20), lambda fineos: fineos.authenticate())
+    call_fineos(
+        client_settings(fineos_client_attempts=20, fineos_client_backoff_limit=0.1),
+        lambda fineos: fineos.authenticate(),
+    )
     assert simulator.state()["tokens_issued"] == 1
 
 
