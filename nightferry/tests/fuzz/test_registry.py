@@ -11,6 +11,7 @@ from nightferry.testing.fuzzing.registration import find_covered_modules, find_p
 OWN_STORE = "reads what the engine itself has written to its store, whose file is fuzzed"
 OWN_SOURCE = "reads the project's own source code"
 OWN_FILES = "reads the files and schemas of the plan that this process has just synthesized, or that ship with it"
+OWN_CACHE = "reads names that this account has kept, after the digest in their file was compared"
 WITHOUT_FUZZ = {
     "nightferry.audit.journal": "reads the lines that this account has written to a private file",
     "nightferry.aws.runs.placement": "reads a parameter that the deployment writes; JSON in the form that it writes",
@@ -27,6 +28,8 @@ WITHOUT_FUZZ = {
     "nightferry.dashboard.pages.actions.backfill": "the times of a backfill are fuzzed",
     "nightferry.dashboard.pages.problems": "reads two times by datetime.fromisoformat",
     "nightferry.environments.toml_text": "fuzzed through the files of environments and projects",
+    "nightferry.cli.quick_completion": OWN_CACHE,
+    "nightferry.cli.terminal.completion": OWN_CACHE,
     "nightferry.job.runtime": "reads the metadata of ECS in the task's own network",
     "nightferry.local.doctor": "reads the pyproject.toml that the project has already parsed",
     "nightferry.container": "reads the rules in the entry point, which nobody can override; its arguments are words",

@@ -1,4 +1,4 @@
-"""Completion of the name after a verb, such as ``nightferry run dor``, without Typer if the cache has the names.
+"""Completion of the name after a verb, such as ``nightferry run load``, without Typer if the cache has the names.
 
 A person waits for each completion, and Typer with the verb takes longer than everything else. It completes all other
 command lines, and fills the cache. The output for each shell equals that of Typer, which the tests compare.
