@@ -60,17 +60,20 @@ def read_processor_time(server: Postgres, conninfo: str) -> float:
     """
     postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
     client = f" {conninfo_to_dict(conninfo)['dbname']} [local] "
-    while any(client in " ".join(_read_command(child)) for child in postmaster.children()):
+    while any(client in command or not command for command in map(_read_command, postmaster.children())):
         time.sleep(0.005)
     times = postmaster.cpu_times()
     return float(times.children_user + times.children_system)
 
 
-def _read_command(process: psutil.Process) -> list[str]:
+def _read_command(process: psutil.Process) -> str:
+    """Return the command line of a process. It is empty while the process ends, and its time is not counted yet."""
     try:
-        return process.cmdline()
-    except psutil.Error:  # it has ended
-        return []
+        return " ".join(process.cmdline())
+    except psutil.ZombieProcess:
+        return ""
+    except psutil.Error:
+        return "(counted)"
 
 
 @contextmanager
