@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from nightferry import JobFailed
 from nightferry.testing.tiers import LONG
-from paidleave.fineos.eligibility_feed import command, feed_format
+from paidleave.fineos.eligibility_feed import feed_format
 from tests.fineos.eligibility_feed import feed_reference as reference
 from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
 
@@ -316,19 +316,6 @@ def test_exports_within_a_second_write_separate_files(world: World, tmp_path: Pa
         world.export(tmp_path)
     names = [path.name for path in files(tmp_path)]
     assert len(set(names)) == 3
-
-
-def test_the_files_are_flushed_in_the_meantime_and_at_the_end(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for n in range(1, 6):
-        world.employee(world.employer(n))
-    flushed: list[int] = []
-    monkeypatch.setattr(os, "sync", lambda: flushed.append(len(list(tmp_path.rglob("*.csv")))))
-    monkeypatch.setattr(command, "FLUSH_FILES", 2)
-    world.export(tmp_path)
-    assert len(flushed) == 3
-    assert flushed[-1] == 5
 
 
 def test_a_failed_employer_does_not_block_the_others(world: World, tmp_path: Path) -> None:
