@@ -49,8 +49,6 @@ _SQL = Statements("paidleave.fineos.eligibility_feed")
 WRITER_THREADS = 8
 BATCH_FILES = 1000
 """Files per batch of updates mode. After a crash, at most this many files are written again."""
-FLUSH_FILES = 4000
-"""Files of full and list mode after which the disk is flushed in the background, so that little is left at the end."""
 
 
 @background_task("fineos-eligibility-feed-export", EligibilityFeedSettings)
@@ -165,13 +163,12 @@ class Export:
             (employers,) = _fetch_row(self.connection, "count_employers", selected)
             numbers = array("q", (row[0] for row in _SQL.run(self.connection, "known_employers", **selected)))
             with self.run.progress("eligibility files", len(numbers), "employers") as progress:
-
-                def count(file: DeliveredFile) -> None:
-                    self._count_file(file, progress)
-                    if progress.count % FLUSH_FILES == 0:
-                        background.submit(self._flush_files)
-
-                self._write_files(stamp, lambda index: select_bundle(index, employers, bundles), count, numbers)
+                self._write_files(
+                    stamp,
+                    lambda index: select_bundle(index, employers, bundles),
+                    lambda file: self._count_file(file, progress),
+                    numbers,
+                )
             flushed = background.submit(self._flush_files)  # waits for the disk, and the count for the database
             (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
             flushed.result()
