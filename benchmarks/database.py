@@ -58,7 +58,9 @@ def read_processor_time(server: Postgres, conninfo: str) -> float:
 
     It first waits for the end of the clients of the database of ``conninfo``.
     """
-    postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+    number = server.read_process_id()
+    assert number is not None  # psutil takes it for this process
+    postmaster = psutil.Process(number)
     client = f" {conninfo_to_dict(conninfo)['dbname']} [local] "
     while any(client in command or not command for command in map(_read_command, postmaster.children())):
         time.sleep(0.005)

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import psycopg
 from pydantic import SecretStr
 
-from benchmarks.database import build_job_environment
+from benchmarks.database import build_job_environment, read_processor_time
 from benchmarks.processes import Measurement, measure
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
@@ -43,6 +44,18 @@ class Files:
     private_key: SecretStr
     plain: Path
     wages: int
+
+
+class Import(NamedTuple):
+    """An import: its process, and the seconds of processor time of the database meanwhile."""
+
+    job: Measurement
+    database: float
+
+    @property
+    def processor(self) -> float:
+        """The seconds of processor time of both."""
+        return self.job.processor + self.database
 
 
 @contextmanager
@@ -141,3 +154,12 @@ def run_import(conninfo: str, folder: Path, private_key: SecretStr, *names: str)
         "GPG_DECRYPTION_KEY": private_key.get_secret_value(),
     }
     return measure([Path(sys.executable).with_name("dor-import")], environment)
+
+
+def run_import_with_database(
+    server: Postgres, conninfo: str, folder: Path, private_key: SecretStr, *names: str
+) -> Import:
+    """Call :func:`run_import`, and measure the database's processor time, too."""
+    before = read_processor_time(server, conninfo)
+    job = run_import(conninfo, folder, private_key, *names)
+    return Import(job, read_processor_time(server, conninfo) - before)

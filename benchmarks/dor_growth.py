@@ -20,9 +20,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import database
-from benchmarks.dor_files import EMPLOYERS, WAGES, create_database, make_population, run_import, settle
+from benchmarks.dor_files import (
+    EMPLOYERS,
+    WAGES,
+    create_database,
+    make_population,
+    run_import,
+    run_import_with_database,
+    settle,
+)
 from benchmarks.judge import Limit, judge
-from benchmarks.processes import Measurement
 from nightferry.local.services.postgres import Postgres
 from paidleave.dor import encryption
 from paidleave.dor.files.formats import WAGE_B
@@ -78,24 +85,18 @@ def _measure(server: Postgres, folder: Path, lines: int) -> Size:
         first = run_import(conninfo, folder, key.private, EMPLOYERS, WAGES)
         print(f"{wages:,} B lines: {wages / first.seconds:,.0f} lines/s first, {first.memory:.0f} MB", flush=True)
         starts, per_line, processor_per_line, memories = [], [], [], [first.memory]
-
-        def run(*names: str) -> tuple[Measurement, float]:
-            """Return the measurement of an import, and its processor time with that of the database."""
-            before = database.read_processor_time(server, conninfo)
-            job = run_import(conninfo, folder, key.private, *names)
-            return job, job.processor + database.read_processor_time(server, conninfo) - before
-
         for day in range(1, DAYS + 1):
             name = WAGES.replace("20200519", f"202005{19 + day}")
             later = replace(population, update=True, day=day)
             updated = _write(folder / name, key.public, write_wage_file, later).good[WAGE_B.name]
             settle(conninfo)
-            start, processor_of_start = run()
-            update, processor = run(name)
-            starts.append(start.seconds)
-            per_line.append((update.seconds - start.seconds) / updated)
-            processor_per_line.append((processor - processor_of_start) / updated)
-            memories.append(update.memory)
+            start, update = (
+                run_import_with_database(server, conninfo, folder, key.private, *names) for names in ((), (name,))
+            )
+            starts.append(start.job.seconds)
+            per_line.append((update.job.seconds - start.job.seconds) / updated)
+            processor_per_line.append((update.processor - start.processor) / updated)
+            memories.append(update.job.memory)
     median, processor = statistics.median(per_line), statistics.median(processor_per_line)
     print(
         f"{wages:,} wages: {1 / median:,.0f} lines/s of a day's update after the start of "

@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from typing import NamedTuple
 
 import psycopg
 
@@ -29,13 +28,13 @@ from benchmarks.dor_files import (
     OTHER_ORDER,
     WAGES,
     Files,
+    Import,
     create_database,
-    run_import,
+    run_import_with_database,
     settle,
     write_files,
 )
 from benchmarks.judge import Ratio, judge
-from benchmarks.processes import Measurement
 from nightferry.local.services.postgres import Postgres
 
 FIRST_TARGET = 1.0
@@ -44,16 +43,9 @@ UPDATE_TARGET = 0.9
 OTHER = "same records, other order"
 
 
-class _Import(NamedTuple):
-    """An import: its process, and the seconds of processor time of the database."""
-
-    job: Measurement
-    database: float
-
-
 def main(lines: int = 200_000, repeat: int = 5) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines. Exit with 1 below a target."""
-    imports: dict[str, list[_Import]] = {}
+    imports: dict[str, list[Import]] = {}
     limits: dict[str, list[float]] = {}
     with database.directory() as directory, database.server(directory) as server:
         files = write_files(directory / "files", lines)
@@ -63,14 +55,10 @@ def main(lines: int = 200_000, repeat: int = 5) -> None:
     print(f"The load of the machine after the runs: {os.getloadavg()[0]:.1f}")
     print(f"{'':40}{'seconds':>9}{'lines/s':>10}{'MB':>6}{'processor: job':>18}{'database':>12}")
     seconds = {name: statistics.median(one.job.seconds for one in measured) for name, measured in imports.items()}
-    processor = {}
     for name, measured in imports.items():
         memory = max(one.job.memory for one in measured)
-        job, server_time = (
-            statistics.median(values)
-            for values in ([one.job.processor for one in measured], [one.database for one in measured])
-        )
-        processor[name] = job + server_time
+        job = statistics.median(one.job.processor for one in measured)
+        server_time = statistics.median(one.database for one in measured)
         rates = f"{seconds[name]:9.2f}{files.wages / seconds[name]:10,.0f}{memory:6.0f}"
         print(f"{name:40}{rates}{job:16.2f} s{server_time:10.2f} s")
     alone = {name: statistics.median(measured) for name, measured in limits.items()}
@@ -78,7 +66,7 @@ def main(lines: int = 200_000, repeat: int = 5) -> None:
         print(f"{name:40}{limit:9.2f}{files.wages / limit:10,.0f}")
     slowest = max(("gpg alone", "reader alone", "COPY into unlogged staging"), key=alone.__getitem__)
     cores = os.cpu_count() or 1
-    shortest = processor[OTHER] / cores
+    shortest = statistics.median(one.processor for one in imports[OTHER]) / cores
     print(f"The slowest step of reading and staging alone: {slowest}")
     print(
         f"The processor time of '{OTHER}' fills {cores} processors for {shortest:.2f} s, so that its ratio to the "
@@ -100,14 +88,13 @@ def main(lines: int = 200_000, repeat: int = 5) -> None:
     )
 
 
-def _measure(server: Postgres, files: Files, imports: dict[str, list[_Import]], limits: dict[str, list[float]]) -> None:
+def _measure(server: Postgres, files: Files, imports: dict[str, list[Import]], limits: dict[str, list[float]]) -> None:
     """Add one measurement of each import and each limit."""
 
     def measure(name: str, *names: str) -> None:
         settle(conninfo)
-        before = database.read_processor_time(server, conninfo)
-        job = run_import(conninfo, files.folder, files.private_key, *names)
-        imports.setdefault(name, []).append(_Import(job, database.read_processor_time(server, conninfo) - before))
+        measured = run_import_with_database(server, conninfo, files.folder, files.private_key, *names)
+        imports.setdefault(name, []).append(measured)
 
     def add(name: str, seconds: float) -> None:
         limits.setdefault(name, []).append(seconds)

@@ -114,7 +114,7 @@ class Postgres:
         """
         deadline = time.monotonic() + LAST_SERVER_TIMEOUT_SECONDS
         while True:
-            has_last = self._read_postmaster_pid() is not None
+            has_last = self.read_process_id() is not None
             try:
                 self._run("pg_ctl", *arguments, output=log)
                 return
@@ -126,22 +126,25 @@ class Postgres:
 
     def stop(self) -> None:
         """Shut the server down. Running statements are rolled back; committed data is retained."""
-        if self._read_postmaster_pid() is not None:
+        if self.read_process_id() is not None:
             self._run("pg_ctl", "stop", "-m", "fast", "-w", "-t", "30", check=False)
 
     def is_running(self) -> bool:
         """Return True if a server is running on the data directory and accepts connections."""
-        if self._read_postmaster_pid() is None:
+        if self.read_process_id() is None:
             return False
         return self._run("pg_isready", "-h", str(self.socket_directory), "-p", str(PORT), "-q", check=False) == 0
 
     def is_alive(self) -> bool:
         """Return True if the server's process exists. This check is cheap, but does not test the connection."""
-        number = self._read_postmaster_pid()
+        number = self.read_process_id()
         return number is not None and psutil.pid_exists(number)
 
-    def _read_postmaster_pid(self) -> int | None:
-        """Return the process ID in the server's file. The server controls its folder, so no link is followed."""
+    def read_process_id(self) -> int | None:
+        """Return the process ID in the server's file, or None.
+
+        The server controls its folder, so no link is followed.
+        """
         with suppress(OSError, ValueError):
             file = os.open(self.data / "postmaster.pid", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(file, "rb") as opened:
