@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TextIO, TypeVar
 
 from nightferry.printable import indent_continuation, make_printable
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 # The sequences of rich and of the shell's prompt: colors, the cursor, and carriage returns of a progress display.
 _OWN_SEQUENCE = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z]|\r)")
@@ -58,11 +61,8 @@ def echo_data(text: str) -> None:
 
 
 def _write_exactly(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:
-        raise PipeClosed from None
+    _notice_closed_pipe(stream.write, text)
+    _notice_closed_pipe(stream.flush)
 
 
 class PipeClosed(Exception):
@@ -70,6 +70,14 @@ class PipeClosed(Exception):
 
     It is not a BrokenPipeError, after which Typer and rich would end the process with exit code 1.
     """
+
+
+def _notice_closed_pipe(write: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
+    """Call a method that writes to a stream, and return its result. Raises PipeClosed."""
+    try:
+        return write(*arguments, **options)
+    except BrokenPipeError:
+        raise PipeClosed from None
 
 
 class GuardedStream:
@@ -89,17 +97,11 @@ class GuardedStream:
         shown = "".join(pieces)
         if self.copy is not None:
             self.copy.append(shown)
-        try:
-            return self.stream.write(shown)
-        except BrokenPipeError:
-            raise PipeClosed from None
+        return _notice_closed_pipe(self.stream.write, shown)
 
     def flush(self) -> None:
         """Write what is buffered. Raises PipeClosed."""
-        try:
-            self.stream.flush()
-        except BrokenPipeError:
-            raise PipeClosed from None
+        _notice_closed_pipe(self.stream.flush)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
