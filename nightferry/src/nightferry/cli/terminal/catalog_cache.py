@@ -108,15 +108,15 @@ class Entry:
 
 
 class Recording:
-    """What this process reads and looks up, in a ``with`` block around a command that evaluates the catalog.
+    """A context manager that records what a command reads and looks up while it evaluates the catalog.
 
-    The block begins before anything of the project is imported. Python reports every opened file and listed folder to
+    The context begins before anything of the project is imported. Python reports every opened file and listed folder to
     an audit hook. It does not report lookups, such as those of ``Path.exists``, so that their functions are replaced in
-    the block. Lookups of modules are not among them: the import system lists folders instead.
+    the context. Lookups of modules are not among them: the import system lists folders instead.
     """
 
     current: ClassVar[Recording | None] = None
-    """The recording of this process in its block."""
+    """The recording whose context this process is in."""
 
     def __init__(self, entry: Entry) -> None:
         """Record for this entry."""
@@ -155,7 +155,7 @@ class Recording:
             setattr(os, name, original)
 
     def keep_output(self) -> None:
-        """Keep what was printed in the block. See :meth:`keep`."""
+        """Keep what was printed in the context. See :meth:`keep`."""
         self.keep("".join(self._output), *self._entry.request)
 
     def keep(self, text: str, *request: str) -> None:
@@ -224,7 +224,7 @@ class Recording:
             self._is_complete = False
 
     def _note_modules(self) -> None:
-        """Note all imported modules, also those from before the block, and the folders in which Python searches.
+        """Note all imported modules, also those from before the context, and the folders in which Python searches.
 
         A folder without ``__init__.py`` becomes a package that hides a module of its name when it gets one, so that
         such folders count as searched, too.
