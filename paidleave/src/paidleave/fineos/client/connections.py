@@ -69,7 +69,7 @@ class Connections:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # it has no limit of size
             trust_env=False,
-            middlewares=[_send_once],
+            middlewares=[_prevent_repetition],
         )
 
     async def exchange(self, call: str, request: HttpRequest) -> HttpResponse:
@@ -117,8 +117,10 @@ class Connections:
         return HttpResponse(response.status, response.headers, _decompress(call, bytes(raw), encoding))
 
 
-async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send ``request``. Prevent aiohttp from sending a GET again after a lost connection, because the caller does."""
+async def _prevent_repetition(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send ``request``. After a lost connection, aiohttp would send a GET again, but retries belong to the caller."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
