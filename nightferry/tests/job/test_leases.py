@@ -203,6 +203,23 @@ def test_a_held_lease_is_renewed_and_its_replaced_run_is_stopped(lease: MakeLeas
     assert reasons == [Replaced]
 
 
+def test_a_stop_after_the_store_has_the_lease_releases_it(lease: MakeLease, store: LeaseStore) -> None:
+    class StoppedStore:
+        def read(self, name: str) -> LeaseSnapshot:
+            return store.read(name)
+
+        def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
+            replaced = store.replace(name, found, new)
+            if new is not None:
+                raise Stopped
+            return replaced
+
+    stopped = Lease(StoppedStore(), "dor-import", "a", "a", FAST)
+    with pytest.raises(Stopped), hold_lease(stopped, "skip", fail_on_wait, lambda _reason: None):
+        raise AssertionError("the body must not run")
+    lease("b").acquire("skip", fail_on_wait)
+
+
 # ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,6 +244,24 @@ def test_a_failed_job_releases_its_lease(job: MakeJob, tmp_path: Path) -> None:
     store = {"NIGHTFERRY_LEASE": str(tmp_path / "leases"), "NIGHTFERRY_OVERLAP": "skip"}
     assert job("raise ValueError").run(**store).code == 1
     assert job("pass").run(**store).code == 0
+    assert not job("pass").run(**store).events("skipped")
+
+
+def test_a_stop_does_not_interrupt_the_release(job: MakeJob, tmp_path: Path) -> None:
+    store = {"NIGHTFERRY_LEASE": str(tmp_path / "leases"), "NIGHTFERRY_OVERLAP": "skip"}
+    stopped = job("pass")
+    head = """
+import os, signal
+from nightferry.job.leases import Lease
+release = Lease.release
+def release_while_stopped(lease):
+    os.kill(os.getpid(), signal.SIGTERM)
+    release(lease)
+Lease.release = release_while_stopped
+"""
+    stopped.program.write_text(head + stopped.program.read_text())
+    ended = stopped.run(**store)
+    assert (ended.code, len(ended.events("stopping"))) == (0, 1)
     assert not job("pass").run(**store).events("skipped")
 
 

@@ -49,6 +49,44 @@ finally:
     assert '"exit_code": 143' in output
 
 
+def test_a_stop_cancels_the_statement_so_that_the_cleanup_can_use_the_connection(
+    job: MakeJob, empty_database: str
+) -> None:
+    body = """
+import psycopg
+with psycopg.connect(os.environ["CONNINFO"], autocommit=True) as connection:
+    threading.Timer(0.3, log.info, ("works",)).start()
+    try:
+        connection.execute("SELECT pg_sleep(20)")
+    finally:
+        log.info("cleaned up", extra=dict(connection.execute("SELECT 'rows', 7").fetchall()))
+"""
+    code, output = stop_after_start(job(body).start(CONNINFO=empty_database))
+    assert code == 143
+    assert '"rows": 7' in output
+
+
+def test_a_stop_in_a_callback_ends_the_event_loop_with_the_cleanup_of_its_tasks(job: MakeJob) -> None:
+    body = """
+import asyncio
+def spin():
+    time.sleep(0.01)
+    asyncio.get_running_loop().call_soon(spin)
+async def work():
+    try:
+        asyncio.get_running_loop().call_later(0.2, log.info, "works")
+        spin()
+        await asyncio.sleep(60)
+    finally:
+        log.info("cleaned up")
+asyncio.run(work())
+"""
+    code, output = stop_after_start(job(body).start())
+    assert code == 143
+    assert '"cleaned up"' in output
+    assert "never retrieved" not in output
+
+
 def test_other_threads_see_the_request_to_stop(job: MakeJob) -> None:
     body = f"""
 seen = threading.Thread(target=lambda: run.stop_requested.wait(60) and log.info("seen"))

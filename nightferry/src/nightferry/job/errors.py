@@ -32,13 +32,19 @@ class BadSettings(NightferryError):
         self.problems = tuple(problems)
 
 
-class Stopped(BaseException):
+class Stopped(SystemExit):
     """A stop of the job was requested. The exception is raised in the main thread at any point.
 
     Clean up in ``finally`` and do not catch it: the process is killed after 25 seconds.
+
+    It is a SystemExit, because libraries treat this as the end of the process: psycopg cancels the statement that it
+    waits for, so that the connection can be used for the cleanup, and asyncio leaves its event loop.
     """
 
     exit_code = ExitCode.STOPPED
+
+    def __init__(self) -> None:
+        super().__init__(int(self.exit_code))
 
 
 class TimeLimitReached(Stopped):

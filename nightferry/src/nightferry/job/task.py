@@ -135,8 +135,11 @@ class JobProcess(Generic[Settings]):
         with new_relic.transaction(self.runtime), self._hold_lease(settings):
             if self.channel is not None:
                 self.channel.send_begin()
-            result = self.task.body(settings, self.job_run)
-            report_result(result, self.runtime.results, self.runtime.run_id)
+            try:
+                result = self.task.body(settings, self.job_run)
+                report_result(result, self.runtime.results, self.runtime.run_id)
+            finally:
+                self.limits.disarm()  # A stop must not interrupt the release of the lease.
 
     @contextmanager
     def _hold_lease(self, settings: Settings) -> Iterator[None]:

@@ -311,7 +311,7 @@ def test_sigterm_ends_the_export_with_code_143_and_releases_all_claims(world: Wo
     held: Any = world.db.execute(
         "SELECT count(*) FROM employee_push_to_fineos_queue WHERE claimed_by IS NOT NULL"
     ).fetchone()
-    assert held == (0,)
+    assert held == (0,), text
     assert process.returncode in (0, 143), text
     assert "Traceback" not in text
     world.export(tmp_path, "updates")

@@ -160,19 +160,28 @@ def hold_lease(
     stop: Callable[[type[Stopped]], None],
 ) -> Iterator[None]:
     """Hold the lease during the block and renew it in a thread, which calls ``stop`` when the run must end."""
-    lease.acquire(mode, wait)
     ended = threading.Event()
     renewer = threading.Thread(target=_renew_until_ended, args=(lease, ended, stop), name="lease", daemon=True)
-    renewer.start()
     try:
+        lease.acquire(mode, wait)
+    except Stopped:  # The store may have the lease already.
+        _release(lease)
+        raise
+    try:
+        renewer.start()
         yield
     finally:
         ended.set()
-        renewer.join(timeout=lease.timing.renew_interval)
-        try:
-            lease.release()
-        except Exception as error:
-            _log.warning("cannot release the lease, which will expire on its own: %s", describe_error(error))
+        if renewer.ident is not None:
+            renewer.join(timeout=lease.timing.renew_interval)
+        _release(lease)
+
+
+def _release(lease: Lease) -> None:
+    try:
+        lease.release()
+    except Exception as error:
+        _log.warning("cannot release the lease, which will expire on its own: %s", describe_error(error))
 
 
 def _renew_until_ended(lease: Lease, ended: threading.Event, stop: Callable[[type[Stopped]], None]) -> None:
