@@ -19,7 +19,7 @@ from nightferry.local.services.data_folders import find_folder
 from nightferry.local.services.postgres import Postgres
 from paidleave.demo import commands, main
 from paidleave.demo.summary import LinesUnaccounted, count_lines
-from tests.etl.demo import EMPLOYERS, PROGRAM, FirstDemoRun, demo, demo_until, list_running
+from tests.etl.demo import EMPLOYERS, PROGRAM, FirstDemoRun, demo, demo_until, list_running, start
 
 ROOT = Path(__file__).parents[1]
 BIN = PROGRAM.parent.resolve()
@@ -180,6 +180,17 @@ def test_a_missing_gpg_is_reported_with_the_install_command(state: Path, run_dem
     assert code == 1
     assert err == "demo: gpg is not installed. Install it, for example by: apt-get install gnupg\n"
     assert not state.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--help"]])
+def test_a_closed_pipe_ends_the_demo_with_the_exit_code_of_a_shell(state: Path, options: list[str]) -> None:
+    with start(state, *options) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+        assert (process.wait(), err) == (141, "")
+    assert list_running(state) == []
 
 
 @pytest.mark.parametrize("lock", ["demo.lock", "engine.lock"])

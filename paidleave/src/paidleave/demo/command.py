@@ -7,7 +7,6 @@ import fcntl
 import os
 import secrets as random
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from nightferry import NightferryError
+from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.output import Terminal
 from nightferry.errors import EngineBusy
 from nightferry.testing import LocalProject
@@ -31,14 +31,15 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def main() -> None:
     """Run the console script. Print errors as messages without a traceback."""
+    run_script("demo", _run)
+
+
+def _run() -> None:
     try:
         app()
     except DemoStopped as stopped:
         _print_error(str(stopped))
         raise SystemExit(130) from None  # the exit code of a shell for Ctrl-C
-    except BrokenPipeError:  # The reader of the output, such as head, closed it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
     except (NightferryError, OSError, psycopg.Error) as error:
         _print_error(f"demo: {_explain(error)}")
         raise SystemExit(1) from None
