@@ -246,6 +246,17 @@ def test_a_changed_expression_has_no_fires_in_the_past(make_harness: MakeHarness
     assert engine.next_fires() == [(START + timedelta(hours=5, minutes=10), "s")]
 
 
+def test_a_removed_schedule_that_is_declared_again_has_no_fires_in_the_past(make_harness: MakeHarness) -> None:
+    with_it = make_harness("rate(1 hour)", catch_up="all")
+    with_it.until(with_it.engine(), START + timedelta(hours=1))
+    without = make_harness()
+    del without.catalog.schedules["s"]
+    without.file, without.clock = with_it.file, with_it.clock
+    without.until(without.engine(), START + timedelta(hours=5))
+    with_it.until(with_it.engine(), START + timedelta(hours=7))
+    assert with_it.fires("s") == [START + timedelta(hours=n) for n in (0, 1, 6, 7)]
+
+
 def test_expression_and_enabled_come_from_the_environment(make_harness: MakeHarness) -> None:
     def create(text: str) -> SchedulerHarness:
         harness = make_harness(text=text)

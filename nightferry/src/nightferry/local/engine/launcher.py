@@ -266,7 +266,8 @@ class Launcher:
         if isinstance(error, KeyError):
             return (
                 f"Task '{record.run.task}' is not in the catalog with which the engine started. If it was added since, "
-                "restart the engine (Ctrl-C, then nightferry up) and start the task again."
+                "restart the engine (Ctrl-C, then nightferry up) and start the task again. If it was removed or "
+                "renamed, start the task that replaces it."
             )
         command = self._catalog.tasks[record.run.task].command
         missing = isinstance(error, FileNotFoundError)

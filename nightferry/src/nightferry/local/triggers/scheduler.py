@@ -200,6 +200,9 @@ class Scheduler:
                 self._active[name] = _ActiveSchedule(declared, parse(text), ZoneInfo(declared.timezone), record)
             else:
                 self._active.pop(name, None)
+        for name in known.keys() - self._catalog.schedules.keys():
+            if known[name].enabled:  # If it is declared again, it has no fires in the past either.
+                self._store.save_schedule(replace(known[name], enabled=False))
 
     def _handle_clock_jump(self, time: datetime) -> None:
         assert self._last_tick is not None
