@@ -482,6 +482,7 @@ def test_each_redrive_of_an_object_has_new_tokens(world: World) -> None:
         ({}, {"RULE_ARN": ARN.format("events", "rule/another-owner")}, "does not belong to example-test"),
         ({}, {"SCHEDULE_ARN": ARN.format("scheduler", "schedule/other/x")}, "does not belong to example-test"),
         ({}, {"RULE_ARN": ARN.format("events", "rule/example-test-gone")}, "no longer exists"),
+        ({}, {"SCHEDULE_ARN": ARN.format("scheduler", "schedule/example-test/example-test-gone")}, "no longer exists"),
     ],
 )
 def test_unknown_and_foreign_messages_start_nothing(
