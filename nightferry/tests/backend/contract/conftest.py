@@ -10,9 +10,12 @@ from nightferry.backend.interface import Backend
 from tests.backend.contract.places import Place, open_place
 
 
-@pytest.fixture(scope="session", params=["local", "aws"])
+@pytest.fixture(scope="package", params=["local", "aws"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Return one of the two places. Tests only read it, or check requests without making them."""
+    """Return one of the two places. Tests only read it, or check requests without making them.
+
+    It must end before tests of other folders, because it sets variables and fills the emulated AWS of this process.
+    """
     with open_place(request.param, tmp_path_factory.mktemp("contract")) as one:
         yield one
 
