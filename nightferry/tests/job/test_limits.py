@@ -87,6 +87,141 @@ asyncio.run(work())
     assert "never retrieved" not in output
 
 
+def test_a_stop_in_a_task_ends_the_event_loop_with_the_cleanup_of_all_tasks(job: MakeJob) -> None:
+    body = """
+import asyncio
+async def work():
+    try:
+        asyncio.get_running_loop().call_later(0.2, log.info, "works")
+        while True:
+            time.sleep(0.01)
+            await asyncio.sleep(0)
+    finally:
+        await asyncio.sleep(0.05)
+        log.info("cleaned up")
+async def work_twice():
+    await asyncio.gather(work(), work())
+with asyncio.Runner() as runner:
+    try:
+        runner.run(work_twice())
+    finally:
+        runner.run(asyncio.sleep(0.01))
+"""
+    code, output = stop_after_start(job(body).start())
+    assert code == 143
+    assert output.count('"cleaned up"') == 2
+    assert "never retrieved" not in output
+    assert "Traceback" not in output
+
+
+def test_a_stop_interrupts_an_event_loop_that_does_not_return(job: MakeJob) -> None:
+    body = f"""
+import asyncio
+import nightferry.job.limits as limits
+limits._DELAY_SECONDS = 0.2
+async def work():
+    {WORKS.strip()}
+    time.sleep(60)
+asyncio.run(work())
+"""
+    code, output = stop_after_start(job(body).start())
+    assert code == 143
+    assert '"killed"' not in output
+
+
+def test_a_stop_in_a_step_of_psycopg_leaves_a_usable_connection(job: MakeJob, empty_database: str) -> None:
+    body = """
+import psycopg, signal
+class Cursor(psycopg.Cursor):
+    def _execute_gen(self, *arguments, **options):
+        steps = super()._execute_gen(*arguments, **options)
+        step = next(steps)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        while True:
+            step = steps.send((yield step))
+with psycopg.connect(os.environ["CONNINFO"], autocommit=True) as connection:
+    try:
+        Cursor(connection).execute("SELECT pg_sleep(20)")
+    finally:
+        log.info("cleaned up", extra=dict(connection.execute("SELECT 'rows', 7").fetchall()))
+"""
+    ended = job(body).run(CONNINFO=empty_database)
+    assert ended.code == 143
+    assert '"rows": 7' in ended.stdout
+
+
+def test_a_stop_at_the_entry_of_a_context_manager_exits_it_at_once(job: MakeJob) -> None:
+    body = """
+import signal
+class Entered:
+    def __enter__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+    def __exit__(self, *error):
+        log.info("exited")
+with Entered():
+    time.sleep(60)
+"""
+    ended = job(body).run()
+    assert ended.code == 143
+    assert "exited" in ended.stdout
+
+
+def test_a_stop_in_a_finalizer_is_not_lost(job: MakeJob) -> None:
+    body = """
+import signal
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+Finalized()
+time.sleep(60)
+"""
+    ended = job(body).run()
+    assert ended.code == 143
+    assert not ended.events("killed")
+    assert "could not be raised" not in ended.stdout
+
+
+def test_a_stop_is_handled_while_the_main_thread_holds_a_lock_of_its_event(job: MakeJob) -> None:
+    body = f"""
+{WORKS.strip()}
+while True:
+    run.stop_requested.wait(0)
+"""
+    for _ in range(3):
+        code, output = stop_after_start(job(body).start())
+        assert code == 143
+        assert '"killed"' not in output
+
+
+def test_a_stop_after_the_end_of_the_job_does_not_change_its_exit_code(job: MakeJob) -> None:
+    body = """
+class StopsAtExit:
+    def __del__(self, kill=os.kill, parent=os.getppid(), sleep=time.sleep):
+        kill(parent, 15)
+        sleep(0.2)
+sys.stops_at_exit = StopsAtExit()
+"""
+    ended = job(body).run()
+    assert ended.code == 0
+    assert not ended.events("killed")
+
+
+def test_a_forked_process_of_the_job_ends_at_sigterm(job: MakeJob) -> None:
+    body = """
+import signal
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+time.sleep(0.1)
+os.kill(child, signal.SIGTERM)
+log.info("ended", extra={"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+"""
+    assert '"status": 143' in job(body).run().stdout
+
+
 def test_other_threads_see_the_request_to_stop(job: MakeJob) -> None:
     body = f"""
 seen = threading.Thread(target=lambda: run.stop_requested.wait(60) and log.info("seen"))
