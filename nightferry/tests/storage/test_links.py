@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nightferry import storage
+from nightferry import Stopped, storage
 from nightferry.storage import LinkRefused, Storage, StorageError
+from nightferry.storage.folders import open_folder
 
 pytestmark = pytest.mark.sampled(8)
 
@@ -159,3 +160,18 @@ def test_a_folder_that_becomes_a_link_during_an_operation_is_not_followed(
         thread.join()
     assert list_names(outside) == ["below", "real", "x"]
     assert (outside / "real").read_bytes() == (outside / "x").read_bytes() == SECRET
+
+
+def test_a_stop_between_two_folders_closes_no_descriptor_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    close, closed = os.close, []
+
+    def close_and_stop(descriptor: int) -> None:
+        closed.append(descriptor)
+        close(descriptor)
+        if len(closed) == 1:
+            raise Stopped
+
+    monkeypatch.setattr(os, "close", close_and_stop)
+    with pytest.raises(Stopped), open_folder(tmp_path):
+        raise AssertionError("the stop must end the search")
+    assert len(closed) == len(set(closed)) == 2

@@ -41,8 +41,8 @@ def open_folder(folder: Path, *, create: bool = False) -> Iterator[int]:
             except NotADirectoryError:
                 refuse_link(descriptor, part, Path("/", *parts[:number]))
                 raise
-            os.close(descriptor)
-            descriptor = below
+            above, descriptor = descriptor, below  # before the close, so that a stop does not close it twice
+            os.close(above)
         yield descriptor
     finally:
         os.close(descriptor)
