@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -99,22 +101,27 @@ class World:
         rows = self.table.query("SELECT fineos_id, name FROM organization_unit WHERE employer_id = %s", employer)
         return {fineos_id or name: name for fineos_id, name in rows}
 
-    def run(self, code: int = 0, **environment: object) -> tuple[dict[str, Any], str]:
-        """Run the job in a separate process. Return its report and output."""
+    def start(self, **environment: object) -> subprocess.Popen[str]:
+        """Start the job in a separate process."""
         if not any(self.lists.iterdir()):
             employers = self.table.query("SELECT employer_fein FROM employer")
             self.write_list(*(("1", fein, "ada@example.com", "North") for (fein,) in employers))
-        process = forked.run(
+        return forked.Popen(
             [sys.executable, "-c", "from paidleave.fineos.organization_units.command import main; main()"],
             env=self.table.environment
             | {"FINEOS_FOLDER_PATH": str(self.lists), "QUIET_SECONDS": "0"}
             | {name: str(value) for name, value in environment.items()},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        assert (process.returncode, process.stderr) == (code, ""), process.stdout
-        return self.table.reports()[-1], process.stdout
+
+    def run(self, code: int = 0, **environment: object) -> tuple[dict[str, Any], str]:
+        """Run the job in a separate process. Return its report and output."""
+        with self.start(**environment) as process:
+            output, errors = process.communicate()
+        assert (process.returncode, errors) == (code, ""), output
+        return self.table.reports()[-1], output
 
 
 @pytest.fixture
@@ -139,6 +146,22 @@ def test_units_are_created_renamed_identified_and_retained(world: World) -> None
     feins = [row[0] for row in world.table.query("SELECT employer_fein FROM employer")]
     assert not [fein for fein in feins if fein in output]
     assert "Nord" not in output
+
+
+def test_a_stop_cancels_the_calls(world: World) -> None:
+    world.add_employers(8)
+    world.table.simulator.faults(latency_ms=2000)
+    with world.start() as process:
+        while not world.table.simulator.state()["calls"].get("ReadEmployer"):
+            time.sleep(0.01)
+        process.terminate()
+        output, _ = process.communicate()
+    assert process.returncode == 143, output
+    for trace in ("Traceback", "never retrieved", "Unclosed", "call to FINEOS failed"):
+        assert trace not in output
+    world.table.simulator.faults()
+    report, _ = world.run()
+    assert report["total_employers_count"] == 8
 
 
 def test_only_employers_with_an_enabled_administrator_are_queried(world: World) -> None:

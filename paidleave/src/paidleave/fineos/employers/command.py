@@ -6,8 +6,6 @@ share the work, ``loader`` the steps of one process, and ``client.service_agreem
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +24,6 @@ from paidleave.fineos.employers.queue import EmployerQueue
 from paidleave.fineos.employers.source import EmployerSource, WaitingEmployers
 from paidleave.fineos.settings import LoadEmployersSettings
 
-_STOP_SECONDS = 25  # ECS kills a task 30 seconds after SIGTERM.
 _log = get_logger(__name__)
 
 
@@ -95,7 +92,7 @@ def _load(
                 report["fineos_retries_count"] = fineos.retries
 
     try:
-        _run_interruptibly(work)
+        uvloop.run(work())
     except FineosAuthenticationFailed as error:
         raise JobFailed(f"Authentication at FINEOS failed: {error}. {FineosAuthenticationFailed.__doc__}") from None
     except (FineosOutage, FineosError) as error:
@@ -129,43 +126,3 @@ def _check_failed_share(settings: LoadEmployersSettings, counts: LoadCounts, lef
             f"{settings.employer_load_failed_share_limit:.0%} (EMPLOYER_LOAD_FAILED_SHARE_LIMIT). {''.join(often)}"
             "See the import log for counts by error, and last_error in the queue for the error of each employer."
         )
-
-
-def _run_interruptibly(work: Callable[[], Any]) -> None:
-    """Run the coroutine function ``work`` in an event loop in a separate thread.
-
-    A stop raises an exception in the main thread at any point. In the thread of the event loop it would interrupt a
-    callback. Here it cancels ``work``, which releases its claims, and then propagates.
-    """
-    failure: list[BaseException] = []
-    started, ended = threading.Event(), threading.Event()
-    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
-
-    async def supervised() -> None:
-        task = asyncio.ensure_future(work())
-        handles.append((asyncio.get_running_loop(), task))
-        started.set()
-        await task
-
-    def thread() -> None:
-        try:
-            uvloop.run(supervised())
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            ended.set()
-
-    # Wait for an event, because in Python 3.11 a join interrupted by an exception marks its thread as ended.
-    threading.Thread(target=thread, name="employer load", daemon=True).start()
-    try:
-        ended.wait()
-    except BaseException:
-        started.wait(1)
-        for loop, task in handles:
-            loop.call_soon_threadsafe(task.cancel)
-        ended.wait(_STOP_SECONDS)
-        if failure and not isinstance(failure[0], asyncio.CancelledError):
-            _log.error("cannot release the claimed employers, their lease must expire", exc_info=failure[0])
-        raise
-    if failure:
-        raise failure[0]

@@ -21,7 +21,7 @@ from uuid import UUID
 
 import psycopg
 
-from nightferry import JobFailed, Run, background_task, get_logger, storage
+from nightferry import JobFailed, Progress, Run, background_task, get_logger, storage
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_database_errors
@@ -157,27 +157,32 @@ def _stage_newest_list(settings: LaUnitsSettings, connection: psycopg.Connection
 def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[Any], counts: ImportCounts) -> None:
     total, missing, ambiguous = _SQL.run(connection, "11_count_employers").fetchone() or (0, 0, 0)
     counts.rows.update(missing_employer=missing, duplicate_employer=ambiguous)
-    with asyncio.Runner() as runner, run.progress("organization units", total, "employers") as progress:
-        fineos = runner.run(_open_client(settings))
+    with run.progress("organization units", total, "employers") as progress:
         try:
-            runner.run(fineos.authenticate())
-            for employers in _read_batches(connection):
-                results = runner.run(_read_units(fineos, employers))
-                units: dict[UUID, Units] = {}
-                for employer, result in zip(employers, results, strict=True):
-                    if isinstance(result, str):
-                        _count_error(counts, employer.employer_id, result)
-                    else:
-                        units[employer.employer_id] = result
-                counts.employers += len(employers)
-                _store(connection, units, counts)
-                progress.advance(len(employers))
+            asyncio.run(_import_units(settings, connection, counts, progress))
         except FineosAuthenticationFailed:
             raise JobFailed(f"Authentication at FINEOS failed. {FineosAuthenticationFailed.__doc__}") from None
         except FineosError as error:
             raise JobFailed(f"{error}. Committed units remain. Start the job again when FINEOS is available.") from None
-        finally:
-            runner.run(fineos.__aexit__(None, None, None))
+
+
+async def _import_units(
+    settings: LaUnitsSettings, connection: psycopg.Connection[Any], counts: ImportCounts, progress: Progress
+) -> None:
+    """Read and store the units, batch by batch. The statements block the event loop, which has no other work then."""
+    async with FineosClient(settings, settings.la_units_concurrency) as fineos:
+        await fineos.authenticate()
+        for employers in _read_batches(connection):
+            results = await _read_units(fineos, employers)
+            units: dict[UUID, Units] = {}
+            for employer, result in zip(employers, results, strict=True):
+                if isinstance(result, str):
+                    _count_error(counts, employer.employer_id, result)
+                else:
+                    units[employer.employer_id] = result
+            counts.employers += len(employers)
+            _store(connection, units, counts)
+            progress.advance(len(employers))
 
 
 def _read_batches(connection: psycopg.Connection[Any]) -> Iterator[list[KnownEmployer]]:
@@ -188,10 +193,6 @@ def _read_batches(connection: psycopg.Connection[Any]) -> Iterator[list[KnownEmp
 
 
 # ── reading from FINEOS ───────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _open_client(settings: LaUnitsSettings) -> FineosClient:
-    return FineosClient(settings, settings.la_units_concurrency)
 
 
 async def _read_units(fineos: FineosClient, employers: Sequence[KnownEmployer]) -> Sequence[Units | str]:
