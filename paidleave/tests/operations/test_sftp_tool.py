@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -20,8 +21,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pydantic import SecretStr, ValidationError
 
-from nightferry import BadSettings, Progress
+from nightferry import BadSettings, Progress, Stopped
 from nightferry.job.command_line import load_settings
+from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import SftpFailed
 from paidleave.operations.sftp.session import open_session
 from paidleave.operations.sftp.settings import SftpToolSettings, split_uri
@@ -464,3 +466,39 @@ def test_an_interrupted_transfer_leaves_no_file_and_can_be_started_again(
         transfer(server, put, local_file, remote_file)
     assert list_names(target) == ["a"]
     assert (target / "a").stat().st_size == LARGE_BYTES
+
+
+@pytest.mark.parametrize("temporary_file", ["true", "false"])
+def test_a_stopped_put_leaves_no_file(server: SftpServer, remote: Path, bucket: Path, temporary_file: str) -> None:
+    with (bucket / "a").open("wb") as file:
+        file.truncate(LARGE_BYTES)
+    paths = {"REMOTE_PATH": str(remote / "a"), "STORAGE_PATH": str(bucket / "a")}
+    given = variables(server, ACTION="put", TEMPORARY_FILE=temporary_file, **paths)
+    process = start("operations.sftp_tool", (), given)
+    while not any(file.stat().st_size > 1_000_000 for file in remote.iterdir()):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    result = wait_for(process)
+    assert result.code == 143, result.text
+    assert list_names(remote) == []
+    assert "failed after the stop" not in result.text
+
+
+def test_an_interrupted_receive_loses_no_byte() -> None:
+    """A stop raises an exception while the client waits for the rest of a packet."""
+    version, status = struct.pack(">IBI", 5, 2, 3), struct.pack(">IBIIII", 17, 101, 1, 0, 0, 0)
+    parts: Iterator[bytes | None] = iter([version, status[:6], None, status[6:]])
+
+    class Interrupted:
+        def send(self, data: bytes, /) -> int:
+            return min(len(data), 3)
+
+        def recv(self, _size: int, /) -> bytes:
+            if (part := next(parts)) is None:
+                raise Stopped
+            return part
+
+    client = Client(Interrupted())
+    with pytest.raises(Stopped):
+        client.remove("a")
+    assert client._receive()[0] == 101

@@ -36,8 +36,8 @@ _PACKET_BYTES = 256 * 1024  # OpenSSH's limit
 class Channel(Protocol):
     """A channel of an SSH connection on which the server runs the subsystem ``sftp``."""
 
-    def sendall(self, data: bytes, /) -> None:
-        """Send all bytes."""
+    def send(self, data: bytes, /) -> int:
+        """Send at least one byte, and return the number of sent bytes."""
 
     def recv(self, size: int, /) -> bytes:
         """Return the next bytes, at most ``size``; none if the channel was closed."""
@@ -52,7 +52,10 @@ class Client:
     def __init__(self, channel: Channel, encoding: str = "utf-8") -> None:
         self._channel = channel
         self._encoding = encoding
+        # The beginning of the next packet, and the rest of one whose sending was interrupted by a stop of the job. The
+        # methods remain usable after it, so that its cleanup can remove a file.
         self._buffer = bytearray()
+        self._unsent = b""
         self._number = 0
         self._responses: dict[int, tuple[int, Fields]] = {}
         self._abandoned: set[int] = set()
@@ -211,8 +214,10 @@ class Client:
         return fields
 
     def _send(self, packet: bytes) -> None:
+        self._unsent += struct.pack(">I", len(packet)) + packet
         try:
-            self._channel.sendall(struct.pack(">I", len(packet)) + packet)
+            while self._unsent:
+                self._unsent = self._unsent[self._channel.send(self._unsent) :]
         except OSError:
             self._is_broken = True
             raise
@@ -220,21 +225,21 @@ class Client:
     def _receive(self) -> tuple[int, Fields]:
         """Return the type and the fields of the next packet."""
         try:
-            (size,) = struct.unpack(">I", self._receive_bytes(4))
+            self._fill_buffer(4)
+            (size,) = struct.unpack_from(">I", self._buffer)
             if not 0 < size <= _PACKET_BYTES:
                 raise ProtocolViolated("it sent something else, such as a text that its shell prints at each login")
-            packet = self._receive_bytes(size)
+            self._fill_buffer(4 + size)
         except (OSError, EOFError, ProtocolViolated):
             self._is_broken = True
             raise
+        packet = bytes(self._buffer[4 : 4 + size])
+        del self._buffer[: 4 + size]
         return packet[0], Fields(packet[1:])
 
-    def _receive_bytes(self, size: int) -> bytes:
+    def _fill_buffer(self, size: int) -> None:
         while len(self._buffer) < size:
             data = self._channel.recv(_PACKET_BYTES)
             if not data:
                 raise EOFError
             self._buffer += data
-        result = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return result

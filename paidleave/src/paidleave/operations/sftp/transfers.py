@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from nightferry import Progress, storage
+from nightferry import Progress, Stopped, storage
 from nightferry.storage import StorageError
 from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import AccessDenied, FileMissing, NotSupported, RequestRejected, SftpFailed
@@ -89,16 +89,21 @@ def put(
     folder, name = posixpath.split(remote)
     written = posixpath.join(folder, f".{name[:50]}.{wanted[:16]}.part") if temporary_file else remote
     source = _Source(uri, progress)
-    _send(server, source, written, exclusive=not (temporary_file or replace))
-    if source.digest != wanted:
-        _discard(server, written)
-        raise SftpFailed(f"{uri} changed while it was being sent. Put it again.")
-    if read_back:
-        _verify(server, written, source)
-    else:
-        _verify_size(server, written, source)
-    if temporary_file:
-        _rename(server, written, remote, replace=replace)
+    try:
+        _send(server, source, written, exclusive=not (temporary_file or replace))
+        if source.digest != wanted:
+            _discard(server, written)
+            raise SftpFailed(f"{uri} changed while it was being sent. Put it again.")
+        if read_back:
+            _verify(server, written, source)
+        else:
+            _verify_size(server, written, source)
+        if temporary_file:
+            _rename(server, written, remote, replace=replace)
+    except Stopped:
+        if temporary_file or (source.is_started and source.digest != wanted):
+            _discard(server, written)
+        raise
     _log_transfer("put", uri, source.size, wanted)
 
 
