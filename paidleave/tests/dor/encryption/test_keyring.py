@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from nightferry import Stopped
 from paidleave.dor.encryption import keyring
 
 
@@ -71,3 +76,61 @@ def test_a_keyring_neither_waits_for_nor_removes_what_others_planted(
     with keyring.keyring() as used:
         assert used.directory.stat().st_mode & 0o777 == 0o700
     assert sorted(temporary_directory.rglob("*")) == before
+
+
+def test_a_stop_during_the_removal_leaves_nothing(temporary_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = subprocess.run
+    stops = iter([Stopped()])
+
+    def run_once_stopped(*arguments: object, **options: object) -> object:
+        for stop in stops:
+            raise stop
+        return run(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", run_once_stopped)
+    with pytest.raises(Stopped), keyring.keyring():
+        pass
+    assert list(temporary_directory.iterdir()) == []
+
+
+def test_an_interrupted_removal_is_completed_by_the_next_keyring(
+    temporary_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    unlink = os.unlink
+
+    def unlink_nothing_more(name: str, *, dir_fd: int | None = None) -> None:
+        unlink(name, dir_fd=dir_fd)
+        raise Killed
+
+    with pytest.raises(Killed), keyring.keyring():
+        monkeypatch.setattr(os, "unlink", unlink_nothing_more)
+    assert list(temporary_directory.iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary_directory))
+    with keyring.keyring():
+        pass
+    assert list(temporary_directory.iterdir()) == []
+
+
+def test_a_stop_ends_a_running_gpg(temporary_directory: Path) -> None:
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    started: list[subprocess.Popen[bytes]] = []
+    with keyring.keyring() as keys:
+        start = keys.start
+
+        def start_reader(arguments: object, passphrase: SecretStr | None = None) -> subprocess.Popen[bytes]:
+            started.append(start(["--gen-random", "0"], passphrase))  # endless
+            return started[-1]
+
+        keys.start = start_reader  # type: ignore[method-assign]
+        before = signal.signal(signal.SIGUSR1, stop)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(Stopped):
+            keys.run(["--export"])
+        signal.signal(signal.SIGUSR1, before)
+    assert started[0].returncode == -signal.SIGKILL

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from nightferry import NightferryError
+from nightferry import NightferryError, Stopped
 
 _PREFIX = "nightferry-gpg-"
 _LOCK = "lock"
@@ -61,8 +61,7 @@ class Keyring:
 
     def _import(self, keys: str) -> list[tuple[int, str]]:
         """Import armored keys and return the flags and fingerprint of each."""
-        process = self.start(["--status-fd", "1", "--import"])
-        output, _ = process.communicate(keys.encode())
+        _, output = self._run(["--status-fd", "1", "--import"], keys.encode())
         # The format is [GNUPG:] IMPORT_OK <flags> <fingerprint>.
         lines = [line.split() for line in output.decode(errors="replace").splitlines()]
         return [(int(words[2]), words[3]) for words in lines if words[1:2] == ["IMPORT_OK"]]
@@ -73,11 +72,20 @@ class Keyring:
         Raises:
             KeyFailed: gpg failed.
         """
-        process = self.start(arguments, passphrase)
-        output, _ = process.communicate(data)
-        if process.returncode != 0 or not (output or data):
+        code, output = self._run(arguments, data, passphrase)
+        if code != 0 or not (output or data):
             raise KeyFailed(f"gpg {arguments[-1]} failed. Check the key and its passphrase.")
         return output
+
+    def _run(self, arguments: Sequence[str], data: bytes, passphrase: SecretStr | None = None) -> tuple[int, bytes]:
+        """Run gpg and return its exit code and output."""
+        with self.start(arguments, passphrase) as process:
+            try:
+                output, _ = process.communicate(data)
+            except BaseException:  # such as a stop of the job
+                process.kill()
+                raise
+        return process.returncode, output
 
     def start(self, arguments: Sequence[str], passphrase: SecretStr | None = None) -> subprocess.Popen[bytes]:
         """Start gpg with pipes for input and output.
@@ -113,14 +121,19 @@ def keyring() -> Iterator[Keyring]:
     _remove_abandoned(base)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     # The lock gets its name only when it is held, so that no other process removes the directory as abandoned.
-    with (directory / "new-lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        (directory / "new-lock").rename(directory / _LOCK)
+    with contextlib.ExitStack() as closing:
         try:
+            lock = closing.enter_context((directory / "new-lock").open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (directory / "new-lock").rename(directory / _LOCK)
             (directory / "gpg-agent.conf").write_text(_AGENT_SETTINGS)
             yield Keyring(directory)
         finally:
-            _remove(directory)
+            try:
+                _remove(directory)
+            except Stopped:  # It is raised only once.
+                _remove(directory)
+                raise
 
 
 def _find_base_directory() -> Path:
@@ -155,7 +168,10 @@ def _remove(directory: Path) -> None:
                 env=_make_environment(),
                 check=False,
             )
-    # The agent removes its sockets concurrently, which may make the first attempt fail.
-    shutil.rmtree(directory, ignore_errors=True)
-    if directory.exists():
-        shutil.rmtree(directory)
+    # The lock is removed last, so that the next keyring removes the rest if this process is killed.
+    for entry in directory.iterdir():
+        if entry.name != _LOCK and entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name != _LOCK:
+            entry.unlink(missing_ok=True)  # The agent removes its sockets concurrently.
+    shutil.rmtree(directory)
