@@ -34,7 +34,7 @@ from tests.dor.encryption.messages import (
 )
 
 TEXT = b"".join(b"%06d a line of a file\n" % n for n in range(3000))
-YEAR_2024 = ("--ignore-time-conflict", "--ignore-valid-from", "--faked-system-time", "20240201T000000")
+YEAR_2024 = ("--ignore-time-conflict", "--ignore-valid-from", "--faked-system-time", "20240201T000000!")
 
 
 OUR_KEYS = [
@@ -52,7 +52,7 @@ class Maker:
             self._make(self.us, name, made, algorithms, expires)
             gpg(self.sender, "--import", data=gpg(self.us, "--export", name))
         for name, expires in (("signer", "0"), ("stranger", "0"), ("late", "20250101T000000"), ("revoked", "0")):
-            made = ("--faked-system-time", "20240101T000000")
+            made = ("--faked-system-time", "20240101T000000!")
             gpg(self.sender, *made, "--quick-generate-key", name, "ed25519", "sign", expires)
         self.recipient = read_recipient(self.us, "own")
         self.plain = self.encrypt()
@@ -63,7 +63,7 @@ class Maker:
 
     @staticmethod
     def _make(home: Path, name: str, made: str, algorithms: tuple[str, str], expires: str) -> None:
-        time = ("--faked-system-time", made)
+        time = ("--faked-system-time", f"{made}!")  # The time stands still, so that the key is not made in the future.
         gpg(home, *time, "--quick-generate-key", name, algorithms[0], "cert", expires)
         gpg(home, *time, "--quick-add-key", read_fingerprint(home, name), algorithms[1], "encr", expires)
 

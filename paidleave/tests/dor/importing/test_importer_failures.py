@@ -275,7 +275,7 @@ class TestRejectedLines:
         self, world: DorWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with tempfile.TemporaryDirectory(prefix="keys-", dir="/tmp") as name:
-            home, then = Path(name), ("--faked-system-time", "20240201T000000")
+            home, then = Path(name), ("--faked-system-time", "20240201T000000!")
             gpg(home, *then, "--quick-generate-key", "expired", "future-default", "default", "20250101T000000")
             private = gpg(home, "--armor", "--export-secret-keys").decode()
             world.put(
