@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,8 +129,15 @@ def test_a_stop_ends_a_running_gpg(temporary_directory: Path) -> None:
             return started[-1]
 
         keys.start = start_reader  # type: ignore[method-assign]
+
+        def stop_gpg() -> None:
+            while not started:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
         before = signal.signal(signal.SIGUSR1, stop)
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        threading.Thread(target=stop_gpg).start()
         with pytest.raises(Stopped):
             keys.run(["--export"])
         signal.signal(signal.SIGUSR1, before)
