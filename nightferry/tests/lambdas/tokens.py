@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +18,6 @@ from nightferry.clock import Clock, SystemClock
 from nightferry.testing.fargate.client_tokens import ClientTokens, TokenConflict
 
 _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "date", "server"}
-
-
-@cache  # a client of EC2 has so many methods that its creation takes longer than most tests
-def _create_ec2_client(address: str) -> Any:
-    login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client("ec2", endpoint_url=address, **login)
 
 
 class TokenServer(ThreadingHTTPServer):
@@ -78,7 +71,8 @@ class TokenServer(ThreadingHTTPServer):
 
     def network(self) -> tuple[list[str], str]:
         """Return the default network's subnets and security group. Other tests may have left networks of their own."""
-        ec2 = _create_ec2_client(self.upstream)
+        login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        ec2 = boto3.client("ec2", endpoint_url=self.upstream, **login)
         found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
         network = [{"Name": "vpc-id", "Values": [found[0]["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
         group = ec2.describe_security_groups(Filters=network)["SecurityGroups"][0]["GroupId"]
