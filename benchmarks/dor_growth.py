@@ -90,9 +90,8 @@ def _measure(server: Postgres, folder: Path, lines: int) -> Size:
             later = replace(population, update=True, day=day)
             updated = _write(folder / name, key.public, write_wage_file, later).good[WAGE_B.name]
             settle(conninfo)
-            start, update = (
-                run_import_with_database(server, conninfo, folder, key.private, *names) for names in ((), (name,))
-            )
+            start = run_import_with_database(server, conninfo, folder, key.private)
+            update = run_import_with_database(server, conninfo, folder, key.private, name)
             starts.append(start.job.seconds)
             per_line.append((update.job.seconds - start.job.seconds) / updated)
             processor_per_line.append((update.processor - start.processor) / updated)

@@ -161,7 +161,6 @@ class JobProcess(Generic[Settings]):
         """Run the job, log any failure, and return its exit code."""
         try:
             self._raise_stop_first(run_job)
-            self.limits.disarm()
         except BadSettings as error:
             _log.error("%s", str(error), extra={"event": "bad_settings", "problems": list(error.problems)})
             return ExitCode.BAD_SETTINGS

@@ -108,7 +108,7 @@ class Entry:
 
 
 class Recording:
-    """A context manager that records what a command reads and looks up while it evaluates the catalog.
+    """A context manager that notes each file that a command reads, and each path that it checks, to evaluate a catalog.
 
     The context begins before anything of the project is imported. Python reports every opened file and listed folder to
     an audit hook. It does not report lookups, such as those of ``Path.exists``, so that their functions are replaced in

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TextIO, TypeVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from nightferry.printable import indent_continuation, make_printable
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 # The sequences of rich and of the shell's prompt: colors, the cursor, and carriage returns of a progress display.
 _OWN_SEQUENCE = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z]|\r)")
@@ -61,8 +59,9 @@ def echo_data(text: str) -> None:
 
 
 def _write_exactly(stream: TextIO, text: str) -> None:
-    _notice_closed_pipe(stream.write, text)
-    _notice_closed_pipe(stream.flush)
+    with _notice_closed_pipe():
+        stream.write(text)
+        stream.flush()
 
 
 class PipeClosed(Exception):
@@ -72,10 +71,11 @@ class PipeClosed(Exception):
     """
 
 
-def _notice_closed_pipe(write: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
-    """Call a method that writes to a stream, and return its result. Raises PipeClosed."""
+@contextmanager
+def _notice_closed_pipe() -> Iterator[None]:
+    """Raise PipeClosed if the block, which writes to a standard stream, finds its pipe closed."""
     try:
-        return write(*arguments, **options)
+        yield
     except BrokenPipeError:
         raise PipeClosed from None
 
@@ -97,11 +97,13 @@ class GuardedStream:
         shown = "".join(pieces)
         if self.copy is not None:
             self.copy.append(shown)
-        return _notice_closed_pipe(self.stream.write, shown)
+        with _notice_closed_pipe():
+            return self.stream.write(shown)
 
     def flush(self) -> None:
         """Write what is buffered. Raises PipeClosed."""
-        _notice_closed_pipe(self.stream.flush)
+        with _notice_closed_pipe():
+            self.stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts."""
