@@ -37,7 +37,7 @@ def folder() -> Iterator[Path]:
 def before_second_run(first_demo_run: FirstDemoRun, folder: Path) -> Iterator[World]:
     """A world after the first run, with the files of the second day received and the services stopped."""
     world = first_demo_run.world(folder / "base state")
-    world.generate_changes(EMPLOYERS)
+    world.generate_second_day(EMPLOYERS, UPDATE="true", DUPLICATE_SHARE=0.01)
     world.stop()
     yield world
     world.remove()

@@ -11,15 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from nightferry.local.services.postgres import find_psql
-from paidleave.dor import encryption
 from tests.etl.demo import EMPLOYERS, FirstDemoRun
-from tests.etl.world import KEY, ROOT, WORKFLOW, World
+from tests.etl.world import ROOT, SECOND_DAY, WORKFLOW, World, copy_with_owner
 
 PAGE = (ROOT / "docs/after-a-restore.md").read_text(encoding="utf-8")
-DAY = "20260106200000"
 IDS = """
     SELECT employer_fein, employer_id::text FROM employer
     UNION ALL
@@ -45,20 +42,20 @@ def test_the_steps_of_the_page_bring_files_database_and_fineos_into_step(
     restored: World | None = None
     try:
         world.stop()
-        copy_folder(world.postgres.data, backup := tmp_path / "T")
-        generate_day_with_new_employers(world)
+        copy_with_owner(world.postgres.data, backup := tmp_path / "T")
+        world.generate_second_day(EMPLOYERS + 6)
         world.nightferry("start", WORKFLOW)
         tables = world.tables()
         world.stop()
         restored = world.copy(tmp_path / "restored")
         shutil.rmtree(restored.postgres.data)
-        copy_folder(backup, restored.postgres.data)
+        copy_with_owner(backup, restored.postgres.data)
 
         world.postgres.start()
         with restored.services():
             copy_ids(world.postgres.conninfo("pfml"), restored.postgres.conninfo("pfml"))
         folder = restored.state / "buckets/agency-transfer/dor"
-        for name in (f"DORDFMLEMP_{DAY}", f"DORDFML_{DAY}"):
+        for name in (f"DORDFMLEMP_{SECOND_DAY}", f"DORDFML_{SECOND_DAY}"):
             (folder / "processed" / name).rename(folder / "received" / name)
         restored.nightferry("start", WORKFLOW)
 
@@ -69,17 +66,6 @@ def test_the_steps_of_the_page_bring_files_database_and_fineos_into_step(
         world.remove()
         if restored is not None:
             restored.remove()
-
-
-def copy_folder(source: Path, target: Path) -> None:
-    """Copy a folder with its owner."""
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
-
-
-def generate_day_with_new_employers(world: World) -> None:
-    key = encryption.export_public_key(SecretStr(world.secret(KEY)))
-    settings = {"COUNT": EMPLOYERS + 6, "TIMESTAMP": DAY, "BAD_SHARE": 0.02, "GPG_PUBLIC_KEY": key}
-    world.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
 
 
 def read_ids(world: World) -> Counter[tuple[str, str]]:

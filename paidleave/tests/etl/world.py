@@ -27,6 +27,8 @@ WORKFLOW = "dor-fineos-etl"
 KEY = "dor-import/gpg_decryption_key"
 PASSPHRASE = "dor-import/gpg_decryption_key_passphrase"
 CLIENT_SECRET = "fineos-oauth2-client-secret"
+SECOND_DAY = "20260106200000"
+"""The time in the names of DOR's files of the second day."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,12 @@ class World:
     def secret(self, name: str) -> str:
         return (self.state / "secrets" / name.replace("/", "__")).read_text()
 
-    def generate_changes(self, employers: int) -> None:
-        """Generate DOR's encrypted files of the second day."""
-        settings = {
+    def generate_second_day(self, employers: int, **settings: object) -> None:
+        """Generate DOR's encrypted files of the second day, with further ``settings`` of the job."""
+        settings |= {
             "COUNT": employers,
-            "UPDATE": "true",
-            "TIMESTAMP": "20260106200000",
+            "TIMESTAMP": SECOND_DAY,
             "BAD_SHARE": 0.02,
-            "DUPLICATE_SHARE": 0.01,
             "GPG_PUBLIC_KEY": encryption.export_public_key(SecretStr(self.secret(KEY))),
         }
         self.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
@@ -149,7 +149,12 @@ class World:
 def _copy(state: Path, database: Path, to_state: Path, to_database: Path) -> None:
     """Copy both directories of a world without its id, its locks and the ports of its services."""
     shutil.copytree(state, to_state, ignore=shutil.ignore_patterns("id", "*.lock", "*.port"), dirs_exist_ok=True)
-    subprocess.run(["cp", "-a", str(database), str(to_database)], check=True)
+    copy_with_owner(database, to_database)
+
+
+def copy_with_owner(folder: Path, to: Path) -> None:
+    """Copy a folder of PostgreSQL, which starts only as the owner of its data."""
+    subprocess.run(["cp", "-a", str(folder), str(to)], check=True)
 
 
 def _vendor_content(parties: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
